@@ -1,0 +1,59 @@
+/* switch.h: the contract between the runtime and a CPU.
+ *
+ * A port is a folder arch/<cpu>/ with two files: frame.h, the layout of what a switched-out
+ * context leaves on its stack (constants only: assembly and C both include it), and switch.S,
+ * the functions below. arch/ucontext/ is the port that needs no assembly. docs/porting.md
+ * brings up a new CPU with these alone; tests/t_switch.c proves it with nothing else linked.
+ *
+ * A context is two words. `sp` is written by the switch that leaves it; `value` by whoever
+ * wakes it, and comes out of its context_switch() as the return value. Results travel this
+ * way, not through returns, so that a caller may tail-call context_switch() and the resumed
+ * code continues at its own caller: each frame that must return costs a mispredicted ret.
+ *
+ * What a switch preserves: the callee-saved integer and SIMD registers of the ABI, and the
+ * stack pointer. Not the floating-point control words: a task that changes them says so at
+ * spawn, and fenv_save()/fenv_load() are then called around its switches (2 ns that the
+ * others need not pay). Not the signal mask, as with any thread library that is quick.
+ *
+ * Unwinding: the CFI is exact at each instruction of switch.S, and ends at the entry frame.
+ */
+#ifndef ARCH_SWITCH_H
+#define ARCH_SWITCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h" /* arch/<cpu>/frame.h: CONTEXT_SP, CONTEXT_VALUE, FENV_BYTES, ... */
+
+struct context {
+    void *sp;   /* the saved frame, while switched out */
+    long value; /* what its context_switch() will return */
+};
+
+_Static_assert(offsetof(struct context, sp) == CONTEXT_SP, "frame.h and struct context agree");
+_Static_assert(offsetof(struct context, value) == CONTEXT_VALUE, "frame.h and struct context agree");
+
+/* Leaves `from`, continues `to` where it left. Returns from->value when someone switches back. */
+long context_switch(struct context *from, struct context *to);
+
+/* Makes ctx start with entry(arg) on the stack that ends (exclusively) at `top` (any alignment)
+ * when it is first switched to; low is the stack's lowest usable address (only ucontext asks).
+ * entry never returns. The stack is aligned as the ABI wants at a function's entry, and the
+ * unwinder stops there. */
+void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg), void *arg);
+
+/* Calls fn(arg) on the stack of the switched-out context ctx, below what it saved, as if the
+ * code that is suspended there had called it: a backtrace taken in fn shows that code. Returns
+ * when fn does; ctx is as before. fn must not switch. The caller has seen to it that the stack has room.
+ * Returns 0, or -1 where a port cannot (ucontext). */
+int context_visit(struct context *ctx, void (*fn)(void *arg), void *arg);
+
+/* The floating-point environment that the ABI lets a function change for good: rounding modes,
+ * exception masks, flush-to-zero. */
+struct fenv {
+    _Alignas(8) unsigned char bytes[FENV_BYTES];
+};
+void fenv_save(struct fenv *env);
+void fenv_load(const struct fenv *env);
+
+#endif

@@ -1,0 +1,169 @@
+/* reeve.h: green threads with their own stacks, parked on io_uring completions.
+ *
+ * What every call here keeps:
+ *  - Whatever may wait is marked RV_WAITS: on every path a point where another task may
+ *    run, and a point where a cancellation is noticed. It returns >= 0, or -errno; errno
+ *    itself is never the channel.
+ *  - The result wins: a call that moved bytes or opened an fd says so even if a cancel
+ *    arrived meanwhile, and the next call says -ECANCELED.
+ *  - A call returns only when the kernel is done with its buffers. Buffers on the stack are safe.
+ *  - A task never changes OS thread. Between two waits nothing else of its worker runs.
+ *  - No task outlives its group. No error is dropped.
+ *
+ * docs/semantics.md says of each call whether it waits, cancels, or may be partial.
+ */
+#ifndef REEVE_H
+#define REEVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+#define RV_WAITS __attribute__((warn_unused_result))
+
+/* ---- time: nanoseconds on CLOCK_MONOTONIC, an instant or a span ---- */
+
+typedef int64_t rv_time;
+#define RV_NEVER INT64_MAX
+#define RV_US ((rv_time)1000)
+#define RV_MS (1000 * RV_US)
+#define RV_S (1000 * RV_MS)
+
+rv_time rv_now(void);
+rv_time rv_after(rv_time span); /* rv_now() + span, saturating: no overflow, RV_NEVER stays never */
+RV_WAITS int rv_sleep(rv_time span);
+RV_WAITS int rv_sleep_until(rv_time when);
+RV_WAITS int rv_yield(void); /* let whoever is ready run first */
+
+/* ---- run: the runtime's life ---- */
+
+typedef int rv_fn(void *arg); /* 0, or -errno: fails its group */
+
+/* A field that is zero is taken from its REEVE_ variable, and where that is not set, from the default. */
+typedef struct rv_options {
+    const char *backend;   /* REEVE_BACKEND: "auto" or "uring" */
+    size_t stack_bytes;    /* REEVE_STACK: usable bytes of a task's stack; 64K */
+    size_t tasks_max;      /* REEVE_TASKS_MAX: live tasks, started or not; unlimited */
+    unsigned ring_entries; /* REEVE_RING: submission queue; 256 */
+    unsigned cq_entries;   /* REEVE_CQ: completion queue; 4096 */
+    bool wipe_stacks;      /* REEVE_WIPE=1: a finished task's stack is zeroed before it is lent again */
+} rv_options;
+
+/* Runs fn as the first task and returns its result when it ends. Negative before fn ran: the
+ * runtime could not start, and stderr says why. -EDEADLK: every task slept and nothing could
+ * have woken one; all were cancelled, and the report is on stderr. */
+int rv_run(rv_fn *fn, void *arg, const rv_options *opt);
+
+/* ---- scopes: deadlines and cancellation ----
+ * Inside a cancelled scope every RV_WAITS call fails with -ECANCELED until the scope closes.
+ * Scopes close in reverse order, in the task that opened them. */
+
+typedef struct rv_scope rv_scope; /* caller-allocated; opening cannot fail */
+void rv_scope_open(rv_scope *s, rv_time deadline);
+void rv_shield_open(rv_scope *s, rv_time deadline); /* outer cancels wait outside; give it a deadline */
+void rv_cancel(rv_scope *s);                        /* from any task of the worker */
+bool rv_cancelled(void);
+/* Pass the body's result through. A cancellation that this scope caused ends here:
+ * its deadline becomes -ETIMEDOUT, its rv_cancel becomes 0. */
+int rv_scope_close(rv_scope *s, int result);
+
+/* ---- groups: every task has one ---- */
+
+typedef struct rv_group rv_group; /* caller-allocated; a scope and the tasks in it */
+void rv_group_open(rv_group *g, rv_time deadline);
+void rv_group_limit(rv_group *g, size_t live_max); /* rv_go then waits for room */
+void rv_group_stack(rv_group *g, size_t bytes);    /* usable stack of tasks spawned from now on */
+void rv_group_fenv(rv_group *g);   /* tasks spawned from now on have a floating-point environment of their own */
+void rv_group_cancel(rv_group *g); /* rv_cancel on the group's scope */
+
+/* A failure to start fails the group, so a loop of rv_go needs no check; the try forms never
+ * wait and tell you. rv_go passes the pointer on; rv_go_copy gives the task its own copy of
+ * len bytes, so that a caller's local may go away. */
+#define rv_go(g, fn, ...) rv_go_at((g), (fn), __VA_ARGS__, RV_SITE(fn))
+#define rv_go_copy(g, fn, ...) rv_go_copy_at((g), (fn), __VA_ARGS__, RV_SITE(fn))
+#define rv_try_go(g, fn, ...) rv_try_go_at((g), (fn), __VA_ARGS__, RV_SITE(fn))
+#define rv_try_go_copy(g, fn, ...) rv_try_go_copy_at((g), (fn), __VA_ARGS__, RV_SITE(fn))
+
+void rv_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site);
+void rv_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site);
+int rv_try_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site);
+int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site);
+
+/* result >= 0: join all. Negative: cancel all, then join. Always joins. Returns the first error. */
+RV_WAITS int rv_group_close(rv_group *g, int result);
+
+void rv_name(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* this task's name, in dumps and reports */
+uint64_t rv_id(void);
+
+/* ---- files and sockets: the POSIX names with the POSIX arguments ---- */
+
+RV_WAITS ssize_t rv_read(int fd, void *buf, size_t len);
+RV_WAITS ssize_t rv_write(int fd, const void *buf, size_t len);
+RV_WAITS ssize_t rv_pread(int fd, void *buf, size_t len, off_t at);
+RV_WAITS ssize_t rv_pwrite(int fd, const void *buf, size_t len, off_t at);
+RV_WAITS ssize_t rv_read_full(int fd, void *buf, size_t len); /* fewer than len: the end, or the next call says why */
+RV_WAITS int rv_write_all(int fd, const void *buf, size_t len);
+RV_WAITS ssize_t rv_recv(int fd, void *buf, size_t len, int flags);
+RV_WAITS ssize_t rv_send(int fd, const void *buf, size_t len, int flags);
+RV_WAITS int rv_accept(int fd, struct sockaddr *addr, socklen_t *addr_len);
+RV_WAITS int rv_connect(int fd, const struct sockaddr *addr, socklen_t addr_len);
+RV_WAITS int rv_poll(int fd, short events); /* the events of poll(2) that are there */
+RV_WAITS int rv_openat(int dir, const char *path, int flags, mode_t mode);
+RV_WAITS int rv_fsync(int fd);
+RV_WAITS int rv_fdatasync(int fd);
+int rv_socket(int domain, int type, int protocol);
+int rv_shutdown(int fd, int how);
+int rv_close(int fd); /* wakes whoever waits on fd with -EBADF, then closes; may switch, is never cancelled */
+
+/* ---- seeing inside ---- */
+
+void rv_dump(int fd); /* every task: id, name, state, what it waits for and since when, its backtrace */
+
+/* ---- storage: here so that the compiler knows the sizes; the fields are the library's ---- */
+
+struct rv_scope {
+    rv_scope *outer;       /* the scope around this one; NULL at the root */
+    void *owner;           /* the task that opened it */
+    rv_time deadline;      /* its own */
+    rv_time due;           /* the nearest of its own and, unless it is a shield, all outer ones */
+    unsigned char called;  /* rv_cancel came, and before the deadline */
+    unsigned char reached; /* a cancel of this scope or of an outer one holds here */
+    unsigned char shield;
+    unsigned char in_group; /* this is rv_group.scope */
+};
+
+struct rv_group {
+    rv_scope scope;
+    void *parked;          /* children that have waited at least once: those that a cancel must visit */
+    void *room_first;      /* rv_go calls that wait for room, oldest first */
+    void *room_last;
+    rv_group *next;        /* while a cancel spreads: groups still to visit */
+    void *stacks;          /* the pool that lends its children their stacks */
+    size_t live;           /* children, started or not */
+    size_t live_max;
+    int error;             /* the first child's error */
+    int result;            /* what rv_group_close was given */
+    unsigned char closing; /* the owner waits in rv_group_close */
+    unsigned char lost;    /* a child ended with -ECANCELED because the group was cancelled */
+    unsigned char fenv;
+};
+
+/* Where a task came from: "echo@server.c:42". */
+#define RV_SITE(fn) #fn "@" __FILE__ ":" RV_SITE_LINE(__LINE__)
+#define RV_SITE_LINE(line) RV_SITE_TEXT(line)
+#define RV_SITE_TEXT(line) #line
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,209 @@
+/* tap.h: tests as sentences, each in a process of its own, reported as TAP.
+ *
+ *   TEST(a_closed_scope_forgets_its_deadline)
+ *   {
+ *       CHECK(rv_cancelled() == false);
+ *       CHECK_EQ(rv_run(body, NULL, NULL), 0);
+ *   }
+ *   TEST_DIES(closing_out_of_order_is_named, "rv_scope_close: scopes must close") { ... }
+ *
+ * A test passes when its body returns and no CHECK failed. TEST_DIES passes when the body
+ * ends the process by a signal and stderr holds the text. SKIP("reason") ends a test that
+ * cannot run here, and counts as a named skip, never as a silent pass. A test that hangs is
+ * killed after TEST_SECONDS (60). Arguments select tests by a part of their name.
+ *
+ * One process a test, because the runtime's failures are aborts, overflows and hangs, and a
+ * test must not inherit the last one's ring, signal handlers or leaked fds.
+ */
+#ifndef TAP_H
+#define TAP_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct tap_test {
+    const char *name;
+    void (*body)(void);
+    const char *dies; /* text expected on stderr of a test that must die */
+    struct tap_test *next;
+};
+
+static struct tap_test *tap_first, **tap_end = &tap_first;
+static int tap_failures; /* of this process */
+
+enum { TAP_SKIP_EXIT = 77 };
+
+#define TAP_REGISTER(sentence, text)                                                       \
+    static void sentence(void);                                                            \
+    __attribute__((constructor)) static void tap_add_##sentence(void)                      \
+    {                                                                                      \
+        static struct tap_test self = {#sentence, sentence, text, NULL};                   \
+        *tap_end = &self;                                                                  \
+        tap_end = &self.next;                                                              \
+    }                                                                                      \
+    static void sentence(void)
+
+#define TEST(sentence) TAP_REGISTER(sentence, NULL)
+#define TEST_DIES(sentence, text) TAP_REGISTER(sentence, text)
+
+#define CHECK(cond)                                                                        \
+    do {                                                                                   \
+        if (!(cond)) {                                                                     \
+            tap_failures++;                                                                \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);             \
+        }                                                                                  \
+    } while (0)
+
+#define CHECK_EQ(a, b)                                                                     \
+    do {                                                                                   \
+        long long tap_a = (long long)(a), tap_b = (long long)(b);                          \
+        if (tap_a != tap_b) {                                                              \
+            tap_failures++;                                                                \
+            fprintf(stderr, "%s:%d: %s is %lld, not %s (%lld)\n", __FILE__, __LINE__, #a,  \
+                    tap_a, #b, tap_b);                                                     \
+        }                                                                                  \
+    } while (0)
+
+#define SKIP(reason)                                                                       \
+    do {                                                                                   \
+        dprintf(tap_skip_fd, "%s", reason);                                                \
+        _exit(TAP_SKIP_EXIT);                                                              \
+    } while (0)
+
+/* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers). */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define TAP_SANITIZED 1
+#else
+#define TAP_SANITIZED 0
+#endif
+#define SCALED(full, sanitized) (TAP_SANITIZED ? (sanitized) : (full))
+
+static int tap_skip_fd = 2;
+
+static char *tap_read_all(int fd)
+{
+    size_t have = 0, room = 4096;
+    char *text = malloc(room);
+    ssize_t n;
+
+    lseek(fd, 0, SEEK_SET);
+    while (text && (n = read(fd, text + have, room - have - 1)) > 0) {
+        have += (size_t)n;
+        if (room - have < 2)
+            text = realloc(text, room *= 2);
+    }
+    if (text)
+        text[have] = 0;
+    return text;
+}
+
+static int tap_temporary(void)
+{
+    char path[] = "/tmp/tap-XXXXXX";
+    int fd = mkstemp(path);
+
+    if (fd < 0) {
+        perror("mkstemp");
+        exit(2);
+    }
+    unlink(path);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+}
+
+/* Prints text as TAP comments, so that a failure's words stay with its test. */
+static void tap_comment(const char *text)
+{
+    while (*text) {
+        int line = (int)strcspn(text, "\n");
+        printf("# %.*s\n", line, text);
+        text += line + (text[line] == '\n');
+    }
+}
+
+static void tap_child(struct tap_test *test, int err, int skip)
+{
+    const char *seconds = getenv("TEST_SECONDS");
+
+    setpgid(0, 0);
+    dup2(err, 2);
+    tap_skip_fd = skip;
+    alarm(seconds ? (unsigned)atoi(seconds) : 60);
+    test->body();
+    fflush(NULL);
+    /* exit(), so that a leak checker has its say */
+    exit(tap_failures ? 1 : 0);
+}
+
+static bool tap_run(struct tap_test *test, int number)
+{
+    int err = tap_temporary(), skip = tap_temporary(), status = 0;
+    pid_t pid;
+
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0)
+        tap_child(test, err, skip);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    kill(-pid, SIGKILL); /* whatever the test left running in its own process group */
+
+    char *words = tap_read_all(err), *reason = tap_read_all(skip), sentence[256];
+    snprintf(sentence, sizeof sentence, "%s", test->name);
+    for (char *c = sentence; *c; c++)
+        if (*c == '_')
+            *c = ' ';
+
+    bool skipped = WIFEXITED(status) && WEXITSTATUS(status) == TAP_SKIP_EXIT;
+    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (test->dies) /* a sanitizer turns some signals into an exit of its own */
+        ok = (WIFSIGNALED(status) ? WTERMSIG(status) != SIGALRM && WTERMSIG(status) != SIGKILL
+                                  : TAP_SANITIZED && WEXITSTATUS(status) != 0) &&
+             strstr(words, test->dies) != NULL;
+    if (skipped)
+        printf("ok %d - %s # SKIP %s\n", number, sentence, reason);
+    else
+        printf("%sok %d - %s\n", ok ? "" : "not ", number, sentence);
+    if (!ok && !skipped) {
+        if (test->dies)
+            printf("# expected it to die saying: %s\n", test->dies);
+        if (WIFSIGNALED(status))
+            printf("# ended by signal %d (%s)%s\n", WTERMSIG(status), strsignal(WTERMSIG(status)),
+                   WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
+        tap_comment(words);
+    }
+    free(words);
+    free(reason);
+    close(err);
+    close(skip);
+    return ok || skipped;
+}
+
+int main(int argc, char **argv)
+{
+    int number = 0, failed = 0;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (struct tap_test *test = tap_first; test; test = test->next) {
+        bool wanted = argc < 2;
+        for (int i = 1; i < argc; i++)
+            wanted |= strstr(test->name, argv[i]) != NULL;
+        if (wanted)
+            failed += !tap_run(test, ++number);
+    }
+    printf("1..%d\n", number);
+    return failed != 0;
+}
+
+#endif
