@@ -11,13 +11,14 @@
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ struct bench_options bench = {.pin = -1};
 static char *const *patterns; /* NULL-terminated, as argv is */
 
 static uint64_t begun_wall_ns, begun_cpu_ns, timed_wall_ns, timed_cpu_ns;
+static long begun_sleeps;
 
 void bench_note(const char *fmt, ...)
 {
@@ -64,8 +66,8 @@ static void say_if_crowded(void)
     double share = timed_wall_ns ? (double)timed_cpu_ns / (double)timed_wall_ns : 1;
 
     if (share < 0.95)
-        bench_note("had its core for only %.0f %% of the timed spans: trust the minima, or "
-                   "run again on a quiet machine", share * 100);
+        bench_note("had its core for %.0f %% of the timed spans: on a quiet machine the figures "
+                   "may be better", share * 100);
 }
 
 static void usage(void)
@@ -200,7 +202,7 @@ void bench_row_print(const struct bench_row *row)
         printf("{\"name\":\"%s\",\"median\":%.6g,\"min\":%.6g,\"max\":%.6g,\"unit\":\"%s\","
                "\"runs\":%u}\n", row->name, median, min, max, row->unit, row->count);
     else
-        printf("%-28s %10.*f %-5s (%.*f–%.*f, %u)\n", row->name, decimals(median), median,
+        printf("%-34s %10.*f %-5s (%.*f–%.*f, %u)\n", row->name, decimals(median), median,
                row->unit, decimals(min), min, decimals(max), max, row->count);
 }
 
@@ -246,19 +248,29 @@ uint64_t bench_cpu_ns(void)
     return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+/* Of all threads of the process. */
+static long voluntary_switches(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nvcsw;
+}
+
 void bench_begin(void)
 {
-    begun_cpu_ns = bench_cpu_ns();
+    begun_sleeps = voluntary_switches();
     begun_wall_ns = bench_now_ns();
+    begun_cpu_ns = bench_cpu_ns();
 }
 
 double bench_end_ns(void)
 {
-    uint64_t wall_ns = bench_now_ns() - begun_wall_ns;
+    uint64_t cpu_ns = bench_cpu_ns() - begun_cpu_ns, wall_ns = bench_now_ns() - begun_wall_ns;
 
-    timed_cpu_ns += bench_cpu_ns() - begun_cpu_ns;
+    timed_cpu_ns += cpu_ns;
     timed_wall_ns += wall_ns;
-    return (double)wall_ns;
+    return (double)(voluntary_switches() == begun_sleeps ? cpu_ns : wall_ns);
 }
 
 /* ---- memory ---- */

@@ -13,8 +13,10 @@
  * predictors and the page allocator and is not counted. Read the median; where it is far from
  * the minimum the machine was busy, and the minimum is the better witness.
  *
- * Time is wall time, so that nothing can hide by sleeping. If others took the core meanwhile
- * (CPU time well under wall time over the timed spans) a note says so at the end.
+ * A timed span is its CPU time as long as nothing in it slept (no voluntary context switch, as
+ * the kernel counts them): others who take the core then cost little. If anything slept, it is
+ * wall time: nothing hides by sleeping. How much of the core a program had is noted at its end
+ * if it was not all.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -68,7 +70,7 @@ void bench_run(const struct bench_case *cases, size_t count, unsigned runs);
 uint64_t bench_now_ns(void);
 uint64_t bench_cpu_ns(void); /* of the whole process, all its threads */
 
-/* A timed span of one thread that should never sleep. */
+/* A timed span, in a thread that should never sleep. */
 void bench_begin(void);
 double bench_end_ns(void);
 
