@@ -116,9 +116,9 @@ end_function context_entry
 function context_visit
     hint #34 /* bti c */
     stp x29, x30, [sp, #-16]!
-    .cfi_adjust_cfa_offset 16
-    .cfi_rel_offset x29, 0
-    .cfi_rel_offset x30, 8
+    .cfi_def_cfa_offset 16
+    .cfi_offset x29, -16
+    .cfi_offset x30, -8
     ldr x9, [x0, #CONTEXT_SP]
     mov x0, x2
     mov x10, sp
@@ -133,7 +133,7 @@ function context_visit
     mov sp, x9
     .cfi_restore_state
     ldp x29, x30, [sp], #16
-    .cfi_adjust_cfa_offset -16
+    .cfi_def_cfa_offset 0 /* said in full: LLVM 14 loses count over a restored state */
     .cfi_restore x29
     .cfi_restore x30
     mov w0, #0

@@ -100,8 +100,8 @@ end_function context_entry
 function context_visit
     endbr64
     pushq %rbp
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %rbp, 0
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
     movq CONTEXT_SP(%rdi), %rax
     movq %rdx, %rdi
     movq %rsp, -8(%rax)
@@ -114,7 +114,7 @@ function context_visit
     popq %rsp
     .cfi_restore_state
     popq %rbp
-    .cfi_adjust_cfa_offset -8
+    .cfi_def_cfa_offset 8 /* said in full: LLVM 14 loses count over a restored state */
     .cfi_restore %rbp
     xorl %eax, %eax
     ret
