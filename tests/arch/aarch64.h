@@ -71,5 +71,19 @@ __asm__(".text\n"
 
 #define LANDING_PAD "\x5f\x24\x03\xd5" /* bti c */
 
-/* Makes indirect branches into these pages land on a bti, or fault. */
-#define GUARD_PROTECTION 0x10 /* PROT_BTI */
+/* An indirect branch into a page with this protection (PROT_BTI) lands on a pad, or faults. */
+#define GUARD_PROTECTION 0x10
+
+/* To be copied into such a page: calls fn(a, b) and is returned to. */
+__asm__(".text\n"
+        ".balign 4\n"
+        ".globl guard_call, guard_return, guard_call_end\n"
+        ".hidden guard_call, guard_return, guard_call_end\n"
+        "guard_call:\n"
+        "    hint #34\n"
+        "    str x30, [sp, #-16]!\n"
+        "    blr x2\n"
+        "guard_return:\n"
+        "    ldr x30, [sp], #16\n"
+        "    ret\n"
+        "guard_call_end:\n");

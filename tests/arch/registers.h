@@ -9,7 +9,8 @@
  *   FRAME_RECORD(fp)       where a frame pointer's {caller's frame pointer, return address} lies
  *   USE_ALIGNED(place)     an access that faults unless place, 16 bytes, is aligned
  *   LANDING_PAD            the instruction that an indirect call must land on
- *   GUARD_PROTECTION       the mprotect bit that enforces it
+ *   GUARD_PROTECTION       the mprotect bit that enforces it, and in assembly guard_call(a, b, fn)
+ *                          (up to guard_call_end), which calls fn(a, b) to return to guard_return
  *   STEP_TOGGLE()          raises a SIGTRAP whose siginfo is STEP_TOGGLED()
  *   STEP_SET(context, on)  in its handler: a SIGTRAP after each instruction from now on, or no more
  */
