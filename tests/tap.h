@@ -94,14 +94,14 @@ static int tap_skip_fd = 2;
 static char *tap_read_all(int fd)
 {
     size_t have = 0, room = 4096;
-    char *text = malloc(room);
+    char *text = (char *)malloc(room); /* the cast: C++ tests include this too */
     ssize_t n;
 
     lseek(fd, 0, SEEK_SET);
     while (text && (n = read(fd, text + have, room - have - 1)) > 0) {
         have += (size_t)n;
         if (room - have < 2)
-            text = realloc(text, room *= 2);
+            text = (char *)realloc(text, room *= 2);
     }
     if (text)
         text[have] = 0;
