@@ -65,7 +65,8 @@ warnings_c := $(warnings) -Wstrict-prototypes -Wmissing-prototypes
 ifeq ($(SAN),)
 optimise := -O2 -g $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 else ifeq ($(SAN),address)
-optimise := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+optimise := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined
+optimise += -fno-sanitize-recover=undefined
 else ifeq ($(SAN),thread)
 optimise := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 else
@@ -318,9 +319,12 @@ clean: ## remove build/
 entry = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(subst ",\",$(2)) -c $(1)"},
 compile_commands.json: FORCE ## for clangd
 	@{ echo '['; \
-	$(foreach s,$(filter %.c,$(lib_sources)),echo '$(call entry,$(s),$(CC) $(flags_lib))';) \
-	$(foreach s,$(tests_c) $(wildcard bench/*.c),echo '$(call entry,$(s),$(CC) $(flags_inside))';) \
-	$(foreach s,$(tests_cxx),echo '$(call entry,$(s),$(CXX) $(flags_inside_cxx))';) \
+	$(foreach s,$(filter %.c,$(lib_sources)),echo \
+		'$(call entry,$(s),$(CC) $(flags_lib))';) \
+	$(foreach s,$(tests_c) $(bench_programs) $(bench_shared),echo \
+		'$(call entry,$(s),$(CC) $(flags_inside))';) \
+	$(foreach s,$(tests_cxx),echo \
+		'$(call entry,$(s),$(CXX) $(flags_inside_cxx))';) \
 	$(foreach s,$(examples),echo '$(call entry,$(s),$(CC) $(flags_outside))';) \
 	} | sed '$$s/,$$//' >$@
 	@echo ']' >>$@
