@@ -332,4 +332,4 @@ compile_commands.json: FORCE ## for clangd
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo '  CC=clang PORT=ucontext SAN=address|thread CFLAGS= LDFLAGS= WERROR=1 V=1 choose the variant'
+	@echo '  CC=clang PORT=ucontext SAN=address|thread CFLAGS= LDFLAGS= WERROR=1 V=1: the variant'

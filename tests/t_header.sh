@@ -45,7 +45,7 @@ number=$((number + 1))
 if echo '#include "reeve.h"
 void drop(int fd);
 void drop(int fd) { rv_read(fd, 0, 0); }' |
-    "${CC:-gcc}" -x c -Werror=unused-result -Iinclude -fsyntax-only - 2>/dev/null; then
+    "${CC:-gcc}" -x c -Werror=unused-result -Iinclude -S -o /dev/null - 2>/dev/null; then
     echo "not ok $number - a result that is dropped is warned of"
 else
     echo "ok $number - a result that is dropped is warned of"
