@@ -31,6 +31,7 @@ SAN ?=
 WERROR ?=
 V ?=
 T ?=
+A ?=
 JOBS ?= 2
 ARCH ?= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 PORT ?= $(if $(wildcard arch/$(ARCH)/.),$(ARCH),ucontext)
@@ -272,13 +273,13 @@ hazards: ## which hazards have a test of their own
 # ---- programs ----
 
 .PHONY: bench bench-quick bench-build demo
-bench-build: $(call programs,$(bench_programs))
+bench-build: $(call programs,$(bench_programs)) ## build the benchmarks, run none
 
-bench: bench-build ## measure every primitive
-	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b; done
+bench: bench-build ## measure every primitive; A='--json yield' is handed to each program
+	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b $(A); done
 
-bench-quick: bench-build ## the same in seconds, to see that it runs
-	$(Q)set -e; for b in $(call programs,$(bench_programs)); do BENCH_QUICK=1 $$b; done
+bench-quick: bench-build ## the same with fewer runs
+	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b --quick $(A); done
 
 demo: $(B)/examples/tour ## build and run examples/tour.c
 	$(B)/examples/tour

@@ -31,8 +31,7 @@ struct context {
 };
 
 _Static_assert(offsetof(struct context, sp) == CONTEXT_SP, "frame.h and struct context agree");
-_Static_assert(offsetof(struct context, value) == CONTEXT_VALUE,
-               "frame.h and struct context agree");
+_Static_assert(offsetof(struct context, value) == CONTEXT_VALUE, "frame.h and struct context agree");
 
 /* Leaves `from`, continues `to` where it left. Returns from->value when someone switches back. */
 long context_switch(struct context *from, struct context *to);
@@ -41,13 +40,12 @@ long context_switch(struct context *from, struct context *to);
  * when it is first switched to; low is the stack's lowest usable address (only ucontext asks).
  * entry never returns. The stack is aligned as the ABI wants at a function's entry, and the
  * unwinder stops there. */
-void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg),
-                     void *arg);
+void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg), void *arg);
 
 /* Calls fn(arg) on the stack of the switched-out context ctx, below what it saved, as if the
  * code that is suspended there had called it: a backtrace taken in fn shows that code. Returns
- * when fn does; ctx is as before. fn must not switch. The caller has seen to it that the stack
- * has room. Returns 0, or -1 where a port cannot (ucontext). */
+ * when fn does; ctx is as before. fn must not switch. The caller has seen to it that the stack has room.
+ * Returns 0, or -1 where a port cannot (ucontext). */
 int context_visit(struct context *ctx, void (*fn)(void *arg), void *arg);
 
 /* The floating-point environment that the ABI lets a function change for good: rounding modes,
