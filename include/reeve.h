@@ -47,14 +47,15 @@ RV_WAITS int rv_yield(void); /* let whoever is ready run first */
 
 typedef int rv_fn(void *arg); /* 0, or -errno: fails its group */
 
-/* A field that is zero is taken from its REEVE_ variable, and where that is not set, from the default. */
+/* A field that is zero is taken from its REEVE_ variable, and where that is not set, from the
+ * default. */
 typedef struct rv_options {
     const char *backend;   /* REEVE_BACKEND: "auto" or "uring" */
     size_t stack_bytes;    /* REEVE_STACK: usable bytes of a task's stack; 64K */
     size_t tasks_max;      /* REEVE_TASKS_MAX: live tasks, started or not; unlimited */
     unsigned ring_entries; /* REEVE_RING: submission queue; 256 */
     unsigned cq_entries;   /* REEVE_CQ: completion queue; 4096 */
-    bool wipe_stacks;      /* REEVE_WIPE=1: a finished task's stack is zeroed before it is lent again */
+    bool wipe_stacks;      /* REEVE_WIPE=1: a finished task's stack is zeroed before the next use */
 } rv_options;
 
 /* Runs fn as the first task and returns its result when it ends. Negative before fn ran: the
@@ -68,8 +69,9 @@ int rv_run(rv_fn *fn, void *arg, const rv_options *opt);
 
 typedef struct rv_scope rv_scope; /* caller-allocated; opening cannot fail */
 void rv_scope_open(rv_scope *s, rv_time deadline);
-void rv_shield_open(rv_scope *s, rv_time deadline); /* outer cancels wait outside; give it a deadline */
-void rv_cancel(rv_scope *s);                        /* from any task of the worker */
+/* A shield: outer cancels wait outside; give it a deadline. */
+void rv_shield_open(rv_scope *s, rv_time deadline);
+void rv_cancel(rv_scope *s); /* from any task of the worker */
 bool rv_cancelled(void);
 /* Pass the body's result through. A cancellation that this scope caused ends here:
  * its deadline becomes -ETIMEDOUT, its rv_cancel becomes 0. */
@@ -81,7 +83,8 @@ typedef struct rv_group rv_group; /* caller-allocated; a scope and the tasks in 
 void rv_group_open(rv_group *g, rv_time deadline);
 void rv_group_limit(rv_group *g, size_t live_max); /* rv_go then waits for room */
 void rv_group_stack(rv_group *g, size_t bytes);    /* usable stack of tasks spawned from now on */
-void rv_group_fenv(rv_group *g);   /* tasks spawned from now on have a floating-point environment of their own */
+/* Tasks spawned from now on have a floating-point environment of their own. */
+void rv_group_fenv(rv_group *g);
 void rv_group_cancel(rv_group *g); /* rv_cancel on the group's scope */
 
 /* A failure to start fails the group, so a loop of rv_go needs no check; the try forms never
@@ -100,7 +103,8 @@ int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const
 /* result >= 0: join all. Negative: cancel all, then join. Always joins. Returns the first error. */
 RV_WAITS int rv_group_close(rv_group *g, int result);
 
-void rv_name(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* this task's name, in dumps and reports */
+/* This task's name, in dumps and reports. */
+void rv_name(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t rv_id(void);
 
 /* ---- files and sockets: the POSIX names with the POSIX arguments ---- */
@@ -109,7 +113,8 @@ RV_WAITS ssize_t rv_read(int fd, void *buf, size_t len);
 RV_WAITS ssize_t rv_write(int fd, const void *buf, size_t len);
 RV_WAITS ssize_t rv_pread(int fd, void *buf, size_t len, off_t at);
 RV_WAITS ssize_t rv_pwrite(int fd, const void *buf, size_t len, off_t at);
-RV_WAITS ssize_t rv_read_full(int fd, void *buf, size_t len); /* fewer than len: the end, or the next call says why */
+/* Fewer than len: the end, or the next call says why. */
+RV_WAITS ssize_t rv_read_full(int fd, void *buf, size_t len);
 RV_WAITS int rv_write_all(int fd, const void *buf, size_t len);
 RV_WAITS ssize_t rv_recv(int fd, void *buf, size_t len, int flags);
 RV_WAITS ssize_t rv_send(int fd, const void *buf, size_t len, int flags);
@@ -121,11 +126,13 @@ RV_WAITS int rv_fsync(int fd);
 RV_WAITS int rv_fdatasync(int fd);
 int rv_socket(int domain, int type, int protocol);
 int rv_shutdown(int fd, int how);
-int rv_close(int fd); /* wakes whoever waits on fd with -EBADF, then closes; may switch, is never cancelled */
+/* Wakes whoever waits on fd with -EBADF, then closes; may switch, is never cancelled. */
+int rv_close(int fd);
 
 /* ---- seeing inside ---- */
 
-void rv_dump(int fd); /* every task: id, name, state, what it waits for and since when, its backtrace */
+/* Every task: id, name, state, what it waits for and since when, its backtrace. */
+void rv_dump(int fd);
 
 /* ---- storage: here so that the compiler knows the sizes; the fields are the library's ---- */
 
@@ -142,12 +149,12 @@ struct rv_scope {
 
 struct rv_group {
     rv_scope scope;
-    void *parked;          /* children that have waited at least once: those that a cancel must visit */
-    void *room_first;      /* rv_go calls that wait for room, oldest first */
+    void *parked;     /* children that have waited at least once: a cancel visits these */
+    void *room_first; /* rv_go calls that wait for room, oldest first */
     void *room_last;
-    rv_group *next;        /* while a cancel spreads: groups still to visit */
-    void *stacks;          /* the pool that lends its children their stacks */
-    size_t live;           /* children, started or not */
+    rv_group *next; /* while a cancel spreads: groups still to visit */
+    void *stacks;   /* the pool that lends its children their stacks */
+    size_t live;    /* children, started or not */
     size_t live_max;
     int error;             /* the first child's error */
     int result;            /* what rv_group_close was given */

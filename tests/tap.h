@@ -44,41 +44,41 @@ static int tap_failures; /* of this process */
 
 enum { TAP_SKIP_EXIT = 77 };
 
-#define TAP_REGISTER(sentence, text)                                                       \
-    static void sentence(void);                                                            \
-    __attribute__((constructor)) static void tap_add_##sentence(void)                      \
-    {                                                                                      \
-        static struct tap_test self = {#sentence, sentence, text, NULL};                   \
-        *tap_end = &self;                                                                  \
-        tap_end = &self.next;                                                              \
-    }                                                                                      \
+#define TAP_REGISTER(sentence, text)                                     \
+    static void sentence(void);                                          \
+    __attribute__((constructor)) static void tap_add_##sentence(void)    \
+    {                                                                    \
+        static struct tap_test self = {#sentence, sentence, text, NULL}; \
+        *tap_end = &self;                                                \
+        tap_end = &self.next;                                            \
+    }                                                                    \
     static void sentence(void)
 
 #define TEST(sentence) TAP_REGISTER(sentence, NULL)
 #define TEST_DIES(sentence, text) TAP_REGISTER(sentence, text)
 
-#define CHECK(cond)                                                                        \
-    do {                                                                                   \
-        if (!(cond)) {                                                                     \
-            tap_failures++;                                                                \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);             \
-        }                                                                                  \
+#define CHECK(cond)                                                            \
+    do {                                                                       \
+        if (!(cond)) {                                                         \
+            tap_failures++;                                                    \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
+        }                                                                      \
     } while (0)
 
-#define CHECK_EQ(a, b)                                                                     \
-    do {                                                                                   \
-        long long tap_a = (long long)(a), tap_b = (long long)(b);                          \
-        if (tap_a != tap_b) {                                                              \
-            tap_failures++;                                                                \
-            fprintf(stderr, "%s:%d: %s is %lld, not %s (%lld)\n", __FILE__, __LINE__, #a,  \
-                    tap_a, #b, tap_b);                                                     \
-        }                                                                                  \
+#define CHECK_EQ(a, b)                                                                           \
+    do {                                                                                         \
+        long long tap_a = (long long)(a), tap_b = (long long)(b);                                \
+        if (tap_a != tap_b) {                                                                    \
+            tap_failures++;                                                                      \
+            fprintf(stderr, "%s:%d: %s is %lld, not %s (%lld)\n", __FILE__, __LINE__, #a, tap_a, \
+                    #b, tap_b);                                                                  \
+        }                                                                                        \
     } while (0)
 
-#define SKIP(reason)                                                                       \
-    do {                                                                                   \
-        dprintf(tap_skip_fd, "%s", reason);                                                \
-        _exit(TAP_SKIP_EXIT);                                                              \
+#define SKIP(reason)                        \
+    do {                                    \
+        dprintf(tap_skip_fd, "%s", reason); \
+        _exit(TAP_SKIP_EXIT);               \
     } while (0)
 
 /* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers). */
@@ -94,14 +94,14 @@ static int tap_skip_fd = 2;
 static char *tap_read_all(int fd)
 {
     size_t have = 0, room = 4096;
-    char *text = malloc(room);
+    char *text = (char *)malloc(room); /* the cast: C++ tests include this too */
     ssize_t n;
 
     lseek(fd, 0, SEEK_SET);
     while (text && (n = read(fd, text + have, room - have - 1)) > 0) {
         have += (size_t)n;
         if (room - have < 2)
-            text = realloc(text, room *= 2);
+            text = (char *)realloc(text, room *= 2);
     }
     if (text)
         text[have] = 0;

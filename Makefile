@@ -1,0 +1,336 @@
+# Makefile: one make for the whole tree; `make help` lists what it can do.
+#
+# Sources are found by folder: a new file needs no line here.
+#   arch/$(PORT)/*.{c,S} runtime/*/*.c   the library
+#   tests/t_*.c tests/t_*.cc             one TAP program each; they see the library's internals
+#   tests/t_*.sh                         one TAP script each
+#   bench/b_*.c                          one program each; the other bench/*.c are in all of them
+#   examples/*.c                         one program each; they see the public header alone
+#
+# A test may say in its source, at the start of a line, what its build needs beyond that:
+#   // FLAGS: -fno-builtin               flags of its compilation
+#   // LINK: -Wl,--wrap=io_uring_enter   flags of its link
+#   // LINK-ONLY: arch                   no library: arch/$(PORT) alone
+#
+# Everything built is below build/<port>-<compiler>[-<sanitizer>]/, so that variants never mix;
+# a change of flags or of the list of sources rebuilds what hangs on it.
+
+# ---- what the user may set ----
+
+# make's own default for CC is "cc"; a name says more
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := $(if $(filter cc,$(CC)),c++,$(subst clang,clang++,$(subst gcc,g++,$(CC))))
+endif
+CFLAGS ?=
+CXXFLAGS ?= $(CFLAGS)
+LDFLAGS ?=
+SAN ?=
+WERROR ?=
+V ?=
+T ?=
+A ?=
+JOBS ?= 2
+ARCH ?= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+PORT ?= $(if $(wildcard arch/$(ARCH)/.),$(ARCH),ucontext)
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR ?=
+
+VERSION := 0.1.0
+SONAME := libreeve.so.0
+
+# ---- the variant ----
+
+space := $(subst ,, )
+B := build/$(PORT)-$(subst $(space),_,$(notdir $(CC)))$(if $(SAN),-$(SAN))
+CROSS := $(if $(filter %-gcc,$(CC)),$(patsubst %gcc,%,$(CC)))
+AR := $(CROSS)ar
+OBJCOPY := $(CROSS)objcopy
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
+
+# ---- flags ----
+
+# a flag, where the compiler knows it for this CPU
+known = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
+
+warnings := -Wall -Wextra -Wshadow -Wpointer-arith $(if $(WERROR),-Werror)
+warnings_c := $(warnings) -Wstrict-prototypes -Wmissing-prototypes
+
+# Frames stay without a frame pointer (the unwinder reads CFI), except where a sanitizer walks them.
+ifeq ($(SAN),)
+optimise := -O2 -g $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+else ifeq ($(SAN),address)
+optimise := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined
+optimise += -fno-sanitize-recover=undefined
+else ifeq ($(SAN),thread)
+optimise := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+else
+$(error SAN=$(SAN): it is "address" (with undefined behaviour), "thread", or empty)
+endif
+
+harden := -fstack-protector-strong $(call known,-fstack-clash-protection)
+harden += $(if $(filter x86_64 i%86,$(ARCH)),$(call known,-fcf-protection))
+harden += $(if $(filter aarch64,$(ARCH)),$(call known,-mbranch-protection=standard))
+harden_link := -Wl,-z,relro,-z,now
+
+uring_cflags := $(shell pkg-config --cflags liburing 2>/dev/null)
+uring_libs := $(shell pkg-config --libs liburing 2>/dev/null || echo -luring)
+
+inside := -Iinclude -Iruntime -Iarch -Iarch/$(PORT) -I. $(uring_cflags)
+common := $(optimise) $(harden) -fno-plt -pthread
+flags_lib := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIC -fvisibility=hidden \
+	-fno-semantic-interposition -ftls-model=initial-exec $(CFLAGS)
+flags_inside := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIE $(CFLAGS)
+flags_inside_cxx := -std=gnu++17 $(warnings) $(common) $(inside) -fPIE $(CXXFLAGS)
+flags_outside := -std=gnu11 $(warnings_c) $(common) -Iinclude -fPIE $(CFLAGS)
+flags_link := $(filter -f%,$(optimise)) -pthread $(harden_link) $(LDFLAGS)
+
+# ---- what there is ----
+
+port_sources := $(wildcard arch/$(PORT)/*.c arch/$(PORT)/*.S)
+lib_sources := $(port_sources) $(sort $(wildcard runtime/*/*.c))
+objects = $(patsubst %,$(B)/%.o,$(basename $(1)))
+programs = $(patsubst %,$(B)/%,$(basename $(1)))
+
+ifeq ($(port_sources),)
+ifeq ($(filter help clean deps tidy tidy-deep,$(MAKECMDGOALS)),)
+$(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard arch/*/.))))
+endif
+endif
+
+tests_c := $(sort $(wildcard tests/t_*.c))
+tests_cxx := $(sort $(wildcard tests/t_*.cc))
+tests_sh := $(sort $(wildcard tests/t_*.sh))
+tests_arch := $(if $(tests_c),$(shell grep -ls '^// LINK-ONLY: arch' $(tests_c)))
+tests_lib := $(filter-out $(tests_arch),$(tests_c))
+bench_programs := $(sort $(wildcard bench/b_*.c))
+bench_shared := $(filter-out $(bench_programs),$(sort $(wildcard bench/*.c)))
+examples := $(sort $(wildcard examples/*.c))
+
+# `make check T=chan` runs the tests whose name holds "chan"
+tests := $(call programs,$(tests_c) $(tests_cxx)) $(tests_sh)
+matching = $(strip $(foreach t,$(tests),$(if $(findstring $(T),$(notdir $(t))),$(t))))
+chosen := $(if $(T),$(matching),$(tests))
+
+# The library as others get it. Its own names have no project prefix, so they must not leave it:
+# in the static library too, hidden symbols are made local. Tests link the parts instead.
+archive := $(B)/libreeve.a
+shared := $(if $(SAN),,$(B)/$(SONAME) $(B)/libreeve.so)
+parts := $(B)/parts.a
+
+# ---- the first target ----
+
+.PHONY: all
+all: $(archive) $(shared) ## the static and the shared library, in build/<variant>/
+
+# ---- rules ----
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.PHONY: FORCE
+FORCE:
+
+# A stamp changes only when its text does.
+stamp = @mkdir -p $(@D); new='$(subst ','\'',$(1))'; \
+	printf '%s\n' "$$new" | cmp -s - $@ || printf '%s\n' "$$new" >$@
+
+$(B)/flags: FORCE
+	$(call stamp,$(CC) $(CXX) $(flags_lib) $(flags_inside_cxx) $(flags_link))
+
+$(B)/sources: FORCE
+	$(call stamp,$(lib_sources) $(bench_shared))
+
+asked = $$(sed -n 's,^// $(1): ,,p' $<)
+compile = $(Q)mkdir -p $(@D) && $(1) -MMD -MP -c $< -o $@
+
+$(B)/arch/%.o: arch/%.S $(B)/flags
+	$(call say,AS,$<)
+	$(call compile,$(CC) $(flags_lib))
+
+$(B)/arch/%.o: arch/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(call compile,$(CC) $(flags_lib))
+
+$(B)/runtime/%.o: runtime/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(call compile,$(CC) $(flags_lib))
+
+$(B)/tests/%.o: tests/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(call compile,$(CC) $(flags_inside) $(call asked,FLAGS))
+
+$(B)/tests/%.o: tests/%.cc $(B)/flags
+	$(call say,CXX,$<)
+	$(call compile,$(CXX) $(flags_inside_cxx) $(call asked,FLAGS))
+
+$(B)/bench/%.o: bench/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(call compile,$(CC) $(flags_inside))
+
+$(B)/examples/%.o: examples/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(call compile,$(CC) $(flags_outside))
+
+$(parts): $(call objects,$(lib_sources)) $(B)/sources
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+ifeq ($(SAN),)
+$(archive): $(call objects,$(lib_sources)) $(B)/sources
+	$(call say,AR,$@)
+	$(Q)$(CC) $(CFLAGS) -nostdlib -r $(filter %.o,$^) -o $(B)/reeve.o
+	$(Q)$(OBJCOPY) --localize-hidden $(B)/reeve.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/reeve.o
+else # a sanitizer's section groups do not survive this
+$(archive): $(parts)
+	$(Q)cp $< $@
+endif
+
+$(B)/$(SONAME): $(call objects,$(lib_sources)) $(B)/sources
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs $(flags_link) $(filter %.o,$^) \
+		$(uring_libs) -o $@
+
+$(B)/libreeve.so: $(B)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
+
+# For a test, $< of `asked` is its source.
+link = $(Q)$(1) -pie $(flags_link) $(filter %.o,$^) $(filter %.a,$^) $(call asked,LINK)
+
+$(call programs,$(tests_arch)): $(B)/%: %.c $(B)/%.o $(call objects,$(port_sources))
+	$(call say,LD,$@)
+	$(call link,$(CC)) -o $@
+
+$(call programs,$(tests_lib)): $(B)/%: %.c $(B)/%.o $(parts)
+	$(call say,LD,$@)
+	$(call link,$(CC)) $(uring_libs) -o $@
+
+$(call programs,$(tests_cxx)): $(B)/%: %.cc $(B)/%.o $(parts)
+	$(call say,LD,$@)
+	$(call link,$(CXX)) $(uring_libs) -o $@
+
+bench_needs := $(call objects,$(bench_shared)) $(parts) $(B)/sources
+$(call programs,$(bench_programs)): $(B)/%: %.c $(B)/%.o $(bench_needs)
+	$(call say,LD,$@)
+	$(call link,$(CC)) $(uring_libs) -lm -o $@
+
+$(call programs,$(examples)): $(B)/%: %.c $(B)/%.o $(archive)
+	$(call say,LD,$@)
+	$(call link,$(CC)) $(uring_libs) -o $@
+
+everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared) $(examples)
+-include $(patsubst %.o,%.d,$(call objects,$(everything)))
+
+# ---- tests ----
+
+# What a test script finds in its environment.
+for_scripts = BUILD='$(B)' CC='$(CC)' CXX='$(CXX)' PORT='$(PORT)' SAN='$(SAN)'
+# TSan's runtime in gcc 12 and clang 14 cannot live with more than 28 bits of address
+# randomisation; where the personality may not be set (some containers), it has to.
+still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
+
+.PHONY: check check-asan check-tsan check-arch tests examples
+tests: $(call programs,$(tests_c) $(tests_cxx)) ## build the tests, run none
+examples: $(call programs,$(examples)) ## build the examples
+
+check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
+	$(if $(chosen),,$(error no test matches T=$(T)))
+	+$(Q)$(for_scripts) $(still) prove -j$(JOBS) --exec '' $(chosen)
+
+check-asan: ## the tests under ASan and UBSan
+	+$(MAKE) check SAN=address
+
+check-tsan: ## the tests under TSan
+	+$(MAKE) check SAN=thread
+
+check-arch: ## the tests of the other CPUs' ports, under qemu
+	tests/arch/check
+
+# ---- style ----
+
+.PHONY: tidy tidy-deep hazards
+deep_checks := -*,clang-analyzer-*,bugprone-*, -bugprone-easily-swappable-parameters, \
+	-bugprone-reserved-identifier, -bugprone-assignment-in-if-condition
+tidy: ## the style, as a check: layers, lengths, names, format
+	tools/tidy
+
+tidy-deep: ## cppcheck and clang-tidy over the library; slow
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
+		-Iinclude -Iruntime -Iarch -Iarch/$(PORT) $(filter %.c,$(lib_sources))
+	clang-tidy --quiet --warnings-as-errors='*' --checks='$(subst $(space),,$(deep_checks))' \
+		$(filter %.c,$(lib_sources)) -- -std=gnu11 $(inside)
+
+hazards: ## which hazards have a test of their own
+	@tools/tidy --hazards
+
+# ---- programs ----
+
+.PHONY: bench bench-quick bench-build demo
+bench-build: $(call programs,$(bench_programs)) ## build the benchmarks, run none
+
+bench: bench-build ## measure every primitive; A='--json yield' is handed to each program
+	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b $(A); done
+
+bench-quick: bench-build ## the same with fewer runs
+	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b --quick $(A); done
+
+demo: $(B)/examples/tour ## build and run examples/tour.c
+	$(B)/examples/tour
+
+# ---- install ----
+
+.PHONY: install uninstall
+to = $(DESTDIR)$(1)
+$(B)/reeve.pc: tools/reeve.pc.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' $< >$@
+
+install: all $(B)/reeve.pc ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
+	$(if $(SAN),$(error a sanitizer build is not for others))
+	install -d $(call to,$(INCLUDEDIR)) $(call to,$(LIBDIR)/pkgconfig)
+	install -m 644 include/reeve.h $(call to,$(INCLUDEDIR)/reeve.h)
+	install -m 644 $(archive) $(call to,$(LIBDIR)/libreeve.a)
+	install -m 755 $(B)/$(SONAME) $(call to,$(LIBDIR)/$(SONAME))
+	ln -sf $(SONAME) $(call to,$(LIBDIR)/libreeve.so)
+	install -m 644 $(B)/reeve.pc $(call to,$(LIBDIR)/pkgconfig/reeve.pc)
+
+uninstall: ## what install put there
+	rm -f $(call to,$(INCLUDEDIR)/reeve.h) $(call to,$(LIBDIR)/libreeve.a) \
+		$(call to,$(LIBDIR)/$(SONAME)) $(call to,$(LIBDIR)/libreeve.so) \
+		$(call to,$(LIBDIR)/pkgconfig/reeve.pc)
+
+# ---- the rest ----
+
+.PHONY: deps clean help
+deps: ## install the Debian packages that building and testing need
+	tools/deps check
+
+clean: ## remove build/
+	rm -rf build compile_commands.json
+
+# For editors: one entry a source, with the flags that this variant compiles it with.
+entry = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(subst ",\",$(2)) -c $(1)"},
+compile_commands.json: FORCE ## for clangd
+	@{ echo '['; \
+	$(foreach s,$(filter %.c,$(lib_sources)),echo \
+		'$(call entry,$(s),$(CC) $(flags_lib))';) \
+	$(foreach s,$(tests_c) $(bench_programs) $(bench_shared),echo \
+		'$(call entry,$(s),$(CC) $(flags_inside))';) \
+	$(foreach s,$(tests_cxx),echo \
+		'$(call entry,$(s),$(CXX) $(flags_inside_cxx))';) \
+	$(foreach s,$(examples),echo '$(call entry,$(s),$(CC) $(flags_outside))';) \
+	} | sed '$$s/,$$//' >$@
+	@echo ']' >>$@
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  CC=clang PORT=ucontext SAN=address|thread CFLAGS= LDFLAGS= WERROR=1 V=1: the variant'
