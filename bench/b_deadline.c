@@ -30,33 +30,33 @@ static char text[MESSAGE];
 
 /* ---- the four loops ---- */
 
-#define LOOPS(task, site, first, second)                                                   \
-    static BENCH_NOINLINE int task##_plain(int fd, char *buf)                              \
-    {                                                                                      \
-        ssize_t n = 0;                                                                     \
-        for (int i = 0; i < TRIPS && n >= 0; i++) {                                        \
-            first(n = rv_recv(fd, buf, BUFFER, 0));                                        \
-            BENCH_DISTINCT(site);                                                          \
-            if (n >= 0)                                                                    \
-                n = rv_send(fd, text, MESSAGE, 0);                                         \
-            second(n = rv_recv(fd, buf, BUFFER, 0));                                       \
-        }                                                                                  \
-        return (int)n;                                                                     \
-    }                                                                                      \
-    static BENCH_NOINLINE int task##_timed(int fd, char *buf)                              \
-    {                                                                                      \
-        rv_scope scope;                                                                    \
-        ssize_t n = 0;                                                                     \
-        for (int i = 0; i < TRIPS && n >= 0; i++) {                                        \
-            first(rv_scope_open(&scope, rv_after(10 * RV_S));                              \
-                  n = rv_scope_close(&scope, (int)rv_recv(fd, buf, BUFFER, 0)));           \
-            BENCH_DISTINCT(-site);                                                         \
-            if (n >= 0)                                                                    \
-                n = rv_send(fd, text, MESSAGE, 0);                                         \
-            second(rv_scope_open(&scope, rv_after(10 * RV_S));                             \
-                   n = rv_scope_close(&scope, (int)rv_recv(fd, buf, BUFFER, 0)));          \
-        }                                                                                  \
-        return (int)n;                                                                     \
+#define LOOPS(task, site, first, second)                                          \
+    static BENCH_NOINLINE int task##_plain(int fd, char *buf)                     \
+    {                                                                             \
+        ssize_t n = 0;                                                            \
+        for (int i = 0; i < TRIPS && n >= 0; i++) {                               \
+            first(n = rv_recv(fd, buf, BUFFER, 0));                               \
+            BENCH_DISTINCT(site);                                                 \
+            if (n >= 0)                                                           \
+                n = rv_send(fd, text, MESSAGE, 0);                                \
+            second(n = rv_recv(fd, buf, BUFFER, 0));                              \
+        }                                                                         \
+        return (int)n;                                                            \
+    }                                                                             \
+    static BENCH_NOINLINE int task##_timed(int fd, char *buf)                     \
+    {                                                                             \
+        rv_scope scope;                                                           \
+        ssize_t n = 0;                                                            \
+        for (int i = 0; i < TRIPS && n >= 0; i++) {                               \
+            first(rv_scope_open(&scope, rv_after(10 * RV_S));                     \
+                  n = rv_scope_close(&scope, (int)rv_recv(fd, buf, BUFFER, 0)));  \
+            BENCH_DISTINCT(-site);                                                \
+            if (n >= 0)                                                           \
+                n = rv_send(fd, text, MESSAGE, 0);                                \
+            second(rv_scope_open(&scope, rv_after(10 * RV_S));                    \
+                   n = rv_scope_close(&scope, (int)rv_recv(fd, buf, BUFFER, 0))); \
+        }                                                                         \
+        return (int)n;                                                            \
     }
 
 #define DO(...) __VA_ARGS__

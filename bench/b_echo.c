@@ -137,8 +137,8 @@ static void stop(struct contender *c)
         return;
     close(c->link);
     c->link = -1;
-    kill(c->client, SIGKILL); /* first, so that the server is not asked to say goodbye 10,000 times */
     kill(c->server, SIGKILL);
+    kill(c->client, SIGKILL);
     waitpid(c->client, NULL, 0);
     waitpid(c->server, NULL, 0);
 }

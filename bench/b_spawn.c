@@ -13,30 +13,27 @@
 
 #include "bench.h"
 
-enum { SITES = 16, SINGLES = 1000000, BATCH = 1000, BATCHES = 1000, UNSTARTED = 1000000 };
+enum { SINGLES = 1000000, BATCH = 1000, BATCHES = 1000, UNSTARTED = 1000000 };
 
 static long sum;
 
-#define CHILD(site)                                                                        \
-    static int child_##site(void *arg)                                                     \
-    {                                                                                      \
-        BENCH_DISTINCT(site);                                                              \
-        sum += *(long *)arg;                                                               \
-        return 0;                                                                          \
+#define CHILD(site)                    \
+    static int child_##site(void *arg) \
+    {                                  \
+        BENCH_DISTINCT(site);          \
+        sum += *(long *)arg;           \
+        return 0;                      \
     }
 
-CHILD(0) CHILD(1) CHILD(2) CHILD(3) CHILD(4) CHILD(5) CHILD(6) CHILD(7)
-CHILD(8) CHILD(9) CHILD(10) CHILD(11) CHILD(12) CHILD(13) CHILD(14) CHILD(15)
+BENCH_SITES(CHILD)
 
-static rv_fn *const children[SITES] = {
-    child_0, child_1, child_2,  child_3,  child_4,  child_5,  child_6,  child_7,
-    child_8, child_9, child_10, child_11, child_12, child_13, child_14, child_15,
-};
+#define NAME(site) child_##site,
+static rv_fn *const children[] = {BENCH_SITES(NAME)};
 
 static rv_fn *scrambled(uint32_t *seed)
 {
     *seed = *seed * 1664525u + 1013904223u;
-    return children[(*seed >> 24) % SITES];
+    return children[(*seed >> 24) % BENCH_COUNT(children)];
 }
 
 static int singles(void *arg)

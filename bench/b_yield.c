@@ -21,77 +21,74 @@
 #include "bench.h"
 #include "raw_context.h"
 
-enum { SITES = 16, SWITCHES = 10000000 };
+enum { SWITCHES = 10000000 };
 
 static volatile bool stop;
 static long started, switches;
 
 /* ---- tasks: one function a call site ---- */
 
-#define YIELDER(site)                                                                      \
-    static int yielder_##site(void *arg)                                                   \
-    {                                                                                      \
-        long mine = 0;                                                                     \
-        int err = 0;                                                                       \
-        (void)arg;                                                                         \
-        started++;                                                                         \
-        while (!stop && (err = rv_yield()) >= 0) {                                         \
-            BENCH_DISTINCT(site);                                                          \
-            mine++;                                                                        \
-        }                                                                                  \
-        switches += mine;                                                                  \
-        return err;                                                                        \
+#define YIELDER(site)                              \
+    static int yielder_##site(void *arg)           \
+    {                                              \
+        long mine = 0;                             \
+        int err = 0;                               \
+        (void)arg;                                 \
+        started++;                                 \
+        while (!stop && (err = rv_yield()) >= 0) { \
+            BENCH_DISTINCT(site);                  \
+            mine++;                                \
+        }                                          \
+        switches += mine;                          \
+        return err;                                \
     }
 
-YIELDER(0) YIELDER(1) YIELDER(2) YIELDER(3) YIELDER(4) YIELDER(5) YIELDER(6) YIELDER(7)
-YIELDER(8) YIELDER(9) YIELDER(10) YIELDER(11) YIELDER(12) YIELDER(13) YIELDER(14) YIELDER(15)
+BENCH_SITES(YIELDER)
 
-static rv_fn *const yielders[SITES] = {
-    yielder_0, yielder_1, yielder_2,  yielder_3,  yielder_4,  yielder_5,  yielder_6,  yielder_7,
-    yielder_8, yielder_9, yielder_10, yielder_11, yielder_12, yielder_13, yielder_14, yielder_15,
-};
+#define NAME(site) yielder_##site,
+static rv_fn *const yielders[] = {BENCH_SITES(NAME)};
 
 /* Frames between a loop and its switch, for two sides that must not share code. */
-#define FRAMES(side, site, call)                                                           \
-    static BENCH_NOINLINE long side##_frame1(void)                                         \
-    {                                                                                      \
-        long result = (call);                                                              \
-        BENCH_DISTINCT(site);                                                              \
-        return result;                                                                     \
-    }                                                                                      \
-    static BENCH_NOINLINE long side##_frame2(void)                                         \
-    {                                                                                      \
-        long result = side##_frame1();                                                     \
-        BENCH_DISTINCT(site);                                                              \
-        return result;                                                                     \
-    }                                                                                      \
-    static BENCH_NOINLINE long side##_frame3(void)                                         \
-    {                                                                                      \
-        long result = side##_frame2();                                                     \
-        BENCH_DISTINCT(site);                                                              \
-        return result;                                                                     \
+#define FRAMES(side, site, call)                   \
+    static BENCH_NOINLINE long side##_frame1(void) \
+    {                                              \
+        long result = (call);                      \
+        BENCH_DISTINCT(site);                      \
+        return result;                             \
+    }                                              \
+    static BENCH_NOINLINE long side##_frame2(void) \
+    {                                              \
+        long result = side##_frame1();             \
+        BENCH_DISTINCT(site);                      \
+        return result;                             \
+    }                                              \
+    static BENCH_NOINLINE long side##_frame3(void) \
+    {                                              \
+        long result = side##_frame2();             \
+        BENCH_DISTINCT(site);                      \
+        return result;                             \
     }
 
 FRAMES(first, 1, rv_yield())
 FRAMES(second, 2, rv_yield())
 
-#define DEEP_YIELDER(depth)                                                                \
-    static int deep_yielder_##depth(void *arg)                                             \
-    {                                                                                      \
-        long mine = 0, err = 0;                                                            \
-        (void)arg;                                                                         \
-        started++;                                                                         \
-        while (!stop && (err = second_frame##depth()) >= 0)                                \
-            mine++;                                                                        \
-        switches += mine;                                                                  \
-        return (int)err;                                                                   \
-    }                                                                                      \
-    static int deep_laps_##depth(long laps)                                                \
-    {                                                                                      \
-        long err = 0;                                                                      \
-        while (laps-- > 0 && err >= 0)                                                     \
-            err = first_frame##depth();                                                    \
-        return (int)err;                                                                   \
+#define DEEP_YIELDER(depth)                                 \
+    static int deep_yielder_##depth(void *arg)              \
+    {                                                       \
+        long mine = 0, err = 0;                             \
+        (void)arg;                                          \
+        started++;                                          \
+        while (!stop && (err = second_frame##depth()) >= 0) \
+            mine++;                                         \
+        switches += mine;                                   \
+        return (int)err;                                    \
+    }                                                       \
+    static int deep_laps_##depth(long laps)                 \
+    {                                                       \
+        long err = 0;                                       \
+        while (laps-- > 0 && err >= 0)                      \
+            err = first_frame##depth();                     \
+        return (int)err;                                    \
     }
 
 DEEP_YIELDER(1)
@@ -118,7 +115,7 @@ struct round_trip {
 static rv_fn *scrambled(uint32_t *seed)
 {
     *seed = *seed * 1664525u + 1013904223u;
-    return yielders[(*seed >> 24) % SITES];
+    return yielders[(*seed >> 24) % BENCH_COUNT(yielders)];
 }
 
 static int measure(void *arg)

@@ -67,12 +67,14 @@ static void say_if_crowded(void)
 
     if (share < 0.95)
         bench_note("had its core for %.0f %% of the timed spans: on a quiet machine the figures "
-                   "may be better", share * 100);
+                   "may be better",
+                   share * 100);
 }
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: %s [--runs N] [--quick] [--json] [--pin CPU] [part of a row's name]...\n",
+    fprintf(stderr,
+            "usage: %s [--runs N] [--quick] [--json] [--pin CPU] [part of a row's name]...\n",
             program_invocation_short_name);
     exit(2);
 }
@@ -90,19 +92,30 @@ static long number(const char *text, long max)
 void bench_init(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"runs", required_argument, NULL, 'r'}, {"quick", no_argument, NULL, 'q'},
-        {"json", no_argument, NULL, 'j'},       {"pin", required_argument, NULL, 'p'},
+        {"runs", required_argument, NULL, 'r'},
+        {"quick", no_argument, NULL, 'q'},
+        {"json", no_argument, NULL, 'j'},
+        {"pin", required_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
         switch (c) {
-        case 'r': bench.runs = (unsigned)number(optarg, BENCH_RUNS_MAX); break;
-        case 'q': bench.quick = true; break;
-        case 'j': bench.json = true; break;
-        case 'p': bench.pin = (int)number(optarg, CPU_SETSIZE - 1); break;
-        default: usage();
+        case 'r':
+            bench.runs = (unsigned)number(optarg, BENCH_RUNS_MAX);
+            break;
+        case 'q':
+            bench.quick = true;
+            break;
+        case 'j':
+            bench.json = true;
+            break;
+        case 'p':
+            bench.pin = (int)number(optarg, CPU_SETSIZE - 1);
+            break;
+        default:
+            usage();
         }
     patterns = argv + optind;
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -200,7 +213,8 @@ void bench_row_print(const struct bench_row *row)
     max = sorted[row->count - 1];
     if (bench.json)
         printf("{\"name\":\"%s\",\"median\":%.6g,\"min\":%.6g,\"max\":%.6g,\"unit\":\"%s\","
-               "\"runs\":%u}\n", row->name, median, min, max, row->unit, row->count);
+               "\"runs\":%u}\n",
+               row->name, median, min, max, row->unit, row->count);
     else
         printf("%-34s %10.*f %-5s (%.*f–%.*f, %u)\n", row->name, decimals(median), median,
                row->unit, decimals(min), min, decimals(max), max, row->count);

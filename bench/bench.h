@@ -29,7 +29,7 @@ struct bench_options {
     unsigned runs; /* counted runs of each row; 0: what the row thinks right */
     bool quick;    /* fewer runs, the same work in each: a row means the same either way */
     bool json;
-    int pin;       /* the CPU to run on, or -1 */
+    int pin; /* the CPU to run on, or -1 */
 };
 extern struct bench_options bench;
 
@@ -97,6 +97,10 @@ void bench_must(long result, const char *what); /* dies of a negative result */
 /* Makes the function around it differ from its macro-generated twins, so that the compiler does
  * not fold them into one (and with them their call sites); emits no instruction. */
 #define BENCH_DISTINCT(number) __asm__ volatile("" : : "i"(number) : "memory")
+
+/* X(0) ... X(15): for a function a call site. */
+#define BENCH_SITES(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
 #define BENCH_NOINLINE __attribute__((noinline))
 #define BENCH_COUNT(array) (sizeof(array) / sizeof((array)[0]))

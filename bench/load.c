@@ -37,9 +37,9 @@ enum {
 
 struct client {
     int fd;
-    unsigned got;      /* bytes of a reply that is not complete */
+    unsigned got; /* bytes of a reply that is not complete */
     unsigned under_way;
-    unsigned oldest;   /* index into sent_ns of the next reply due */
+    unsigned oldest; /* index into sent_ns of the next reply due */
     uint64_t sent_ns[DEPTH_MAX];
 };
 
@@ -122,7 +122,8 @@ static bool connect_client(struct load *load, struct client *client)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    return connect(fd, (const struct sockaddr *)&load->spec.server, sizeof load->spec.server) == 0 &&
+    return connect(fd, (const struct sockaddr *)&load->spec.server, sizeof load->spec.server) ==
+               0 &&
            exchange_checked(load, fd) && epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 

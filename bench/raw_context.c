@@ -16,8 +16,8 @@ enum { STACK_BYTES = 64 * 1024, OFF_THE_PAGE = 832 };
 
 struct raw_stack raw_context_open(struct context *ctx, void (*entry)(void *arg))
 {
-    struct raw_stack stack = {mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+    struct raw_stack stack = {
+        mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
 
     if (stack.low == MAP_FAILED)
         bench_die("no memory for a stack");

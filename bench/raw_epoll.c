@@ -2,9 +2,10 @@
  *
  * A connection is registered once, for both directions, and never again: one epoll_ctl in its
  * life. One recv a wake-up: a read that did not fill the buffer has emptied the socket, and the
- * next edge will tell; only an edge that also tells of the end is read to the end. The reply goes out at once; only what the socket does not take is kept
- * (states: idle, or holding a rest that EPOLLOUT will flush before anything more is read).
- * All connections share the one buffer, which stays in cache.
+ * next edge will tell; only an edge that also tells of the end is read to the end. The reply
+ * goes out at once; only what the socket does not take is kept (states: idle, or holding a rest
+ * that EPOLLOUT will flush before anything more is read). All connections share the one buffer,
+ * which stays in cache.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

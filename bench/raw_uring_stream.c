@@ -137,9 +137,9 @@ static void take_data(unsigned slot, const struct io_uring_cqe *cqe)
         free_chunks = chunk->next;
     else if (!(chunk = malloc(sizeof *chunk)))
         bench_die("raw_uring_stream: no memory");
-    *chunk = (struct chunk){NULL, number,
-                            memory + (size_t)number * BUFFER_BYTES + buffers[number].used,
-                            (size_t)cqe->res};
+    *chunk =
+        (struct chunk){NULL, number, memory + (size_t)number * BUFFER_BYTES + buffers[number].used,
+                       (size_t)cqe->res};
     buffers[number].used += (size_t)cqe->res;
     buffers[number].readers++;
     buffers[number].released = !(cqe->flags & CQE_BUFFER_MORE);
