@@ -82,7 +82,7 @@ harden_link := -Wl,-z,relro,-z,now
 uring_cflags := $(shell pkg-config --cflags liburing 2>/dev/null)
 uring_libs := $(shell pkg-config --libs liburing 2>/dev/null || echo -luring)
 
-inside := -Iinclude -Iruntime -Iarch -Iarch/$(PORT) -I. $(uring_cflags)
+inside := -D_GNU_SOURCE -Iinclude -Iruntime -Iarch -Iarch/$(PORT) -I. $(uring_cflags)
 common := $(optimise) $(harden) -fno-plt -pthread
 flags_lib := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIC -fvisibility=hidden \
 	-fno-semantic-interposition -ftls-model=initial-exec $(CFLAGS)

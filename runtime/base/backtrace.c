@@ -1,0 +1,58 @@
+/* backtrace.c: see backtrace.h. */
+#include "base/backtrace.h"
+
+#include <dlfcn.h>
+#include <stdint.h>
+#include <string.h>
+#include <unwind.h>
+
+#include "base/report.h"
+
+struct walk {
+    int fd, skip, most, seen;
+};
+
+static void print_frame(int fd, int number, uintptr_t pc)
+{
+    Dl_info info;
+    const char *file;
+
+    if (dladdr((void *)pc, &info) == 0) {
+        report_to(fd, "      #%-2d %#lx", number, (unsigned long)pc);
+        return;
+    }
+    file = info.dli_fname ? strrchr(info.dli_fname, '/') : NULL;
+    file = file ? file + 1 : info.dli_fname ? info.dli_fname : "?";
+    if (info.dli_sname)
+        report_to(fd, "      #%-2d %s+%#lx in %s", number, info.dli_sname,
+                  (unsigned long)(pc - (uintptr_t)info.dli_saddr), file);
+    else
+        report_to(fd, "      #%-2d %s+%#lx", number, file,
+                  (unsigned long)(pc - (uintptr_t)info.dli_fbase));
+}
+
+static _Unwind_Reason_Code visit(struct _Unwind_Context *frame, void *arg)
+{
+    struct walk *walk = arg;
+    uintptr_t pc = _Unwind_GetIP(frame);
+    int number = walk->seen++ - walk->skip;
+
+    if (pc == 0 || walk->seen > 100000)
+        return _URC_END_OF_STACK;
+    if (number >= 0 && number < walk->most)
+        print_frame(walk->fd, number, pc);
+    return _URC_NO_REASON;
+}
+
+int backtrace_print(int fd, int skip, int most)
+{
+    struct walk walk = {.fd = fd, .skip = skip + 1, .most = most};
+
+    _Unwind_Backtrace(visit, &walk);
+    return walk.seen - walk.skip;
+}
+
+void backtrace_warm(void)
+{
+    backtrace_print(-1, 0, 0);
+}

@@ -1,0 +1,83 @@
+/* dump.c: every task: id, name, state, what it waits for and since when, its backtrace.
+ *
+ * Reads the one task record that the scheduler keeps; nothing is kept for the dump's sake. Tasks
+ * are found by walking the stacks. A parked task's backtrace is taken by visiting its stack, if
+ * the unwinder has room there; that touches pages below what it had used, so only the first
+ * BACKTRACES tasks are asked.
+ */
+#include <stdio.h>
+
+#include "base/backtrace.h"
+#include "kernel/fds.h"
+#include "sched/record.h"
+#include "sched/wait.h"
+
+enum { BACKTRACES = 64, FRAMES = 12, UNWINDER_BYTES = 24 * 1024, VISIT_FRAMES = 2 };
+
+static void visit(void *arg)
+{
+    backtrace_print(*(int *)arg, VISIT_FRAMES, FRAMES);
+}
+
+static bool has_room(const struct task *t)
+{
+    return (const char *)t->ctx.sp - t->stack.low > UNWINDER_BYTES;
+}
+
+static void print_wait(int fd, const struct task *t, const char *who)
+{
+    double since = (double)(t->worker->now - t->wait_since) / RV_S;
+    bool deadline = t->scope->due != RV_NEVER;
+
+    report_to(fd, "  %s: waits in %s since %.3f s%s%s", who, t->wait->name, since,
+              deadline ? ", with a deadline" : "", t->asked ? ", cancelled" : "");
+}
+
+static void print_task(int fd, struct task *t, bool backtrace)
+{
+    static const char *const states[] = {"finished", "ready", "running", "parked", "starting"};
+    char who[256];
+
+    task_describe(t, who, sizeof who);
+    if (t->state == TASK_PARKED)
+        print_wait(fd, t, who);
+    else
+        report_to(fd, "  %s: %s", who, states[t->state]);
+    if (!backtrace)
+        return;
+    if (t->state == TASK_RUNNING)
+        backtrace_print(fd, 2, FRAMES);
+    else if (t->state != TASK_STARTING && has_room(t) && !STACK_SANITIZED)
+        context_visit(&t->ctx, visit, &fd);
+}
+
+static void print_watches(int fd, struct kernel *k)
+{
+    int at = 0;
+
+    for (struct fd_entry *e; (e = fds_each(k, &at));)
+        if (fds_stale(k, e))
+            report_to(fd, "  fd %d was closed without rv_close(): its file is still watched, and "
+                          "its peer sees no end", e->fd);
+}
+
+void rv_dump(int fd)
+{
+    struct worker *w = worker_self;
+    uint64_t at = 0;
+    size_t shown = 0;
+
+    if (w == NULL)
+        worker_missing("rv_dump");
+    report_to(fd, "%zu tasks started, %zu not yet, backend %s", w->started, w->unstarted,
+              w->kernel->room->name);
+    for (struct stack *s; (s = stack_each(&w->stacks, &at));) {
+        struct task *t = (struct task *)(void *)s;
+
+        if (t->state != TASK_FINISHED)
+            print_task(fd, t, shown++ < BACKTRACES);
+    }
+    if (shown > BACKTRACES)
+        report_to(fd, "  (backtraces of the first %d only)", BACKTRACES);
+    print_watches(fd, w->kernel);
+}

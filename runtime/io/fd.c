@@ -1,0 +1,74 @@
+/* fd.c: what any descriptor can do: be waited for, be closed.
+ *
+ * A close is: mark the entry (from here on the number is -EBADF to everyone), wake those who wait
+ * for readiness, cancel the operations under way and wait for them, end the watch, close. The
+ * watch's end and the close are handed over in this order in one step, since with the watch
+ * armed a close would send no FIN. The entry is fresh again in the close's completion, before
+ * any completion that could bring the same number to somebody else.
+ */
+#include <poll.h>
+
+#include "io/io.h"
+
+int rv_poll(int fd, short events)
+{
+    static const struct wait_kind kind = {"rv_poll", io_abort_ready};
+    const uint8_t in = events & (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | POLLRDHUP) ? FD_IN : 0;
+    const uint8_t out = events & (POLLOUT | POLLWRNORM | POLLWRBAND) ? FD_OUT : 0;
+    const uint8_t want = in | out ? in | out : FD_IN | FD_OUT; /* hang-up sets both */
+    struct io io;
+    int err = io_begin(&io, "rv_poll", fd), now;
+
+    while (err == 0) {
+        now = io.k->room->poll(io.k, fd, events);
+        if (now != 0) {
+            worker_charge(io.me->worker);
+            return now;
+        }
+        fds_spent(io.e, want);
+        err = io_wait_ready(&io, want, &kind);
+    }
+    return err;
+}
+
+/* ---- closing ---- */
+
+struct closing {
+    struct kop op;
+    struct task *task;
+    struct fd_entry *e;
+};
+
+static const struct wait_kind drain_kind = {"rv_close, for operations under way", NULL};
+static const struct wait_kind close_kind = {"rv_close", NULL};
+
+static void drained(struct fd_entry *e)
+{
+    wait_wake(e->closer, 0);
+}
+
+static void closed(struct kop *op)
+{
+    struct closing *c = CONTAINER(op, struct closing, op);
+
+    fds_close_end(c->e);
+    wait_wake(c->task, op->result);
+}
+
+int rv_close(int fd)
+{
+    struct task *me = task_self("rv_close");
+    struct kernel *k = me->worker->kernel;
+    struct closing here = {.op = {.code = KOP_CLOSE, .fd = fd, .done = closed}, .task = me};
+    int err = fds_get(k, fd, &here.e);
+
+    if (err < 0)
+        return err;
+    if (fds_close_begin(k, here.e)) {
+        here.e->drained = drained;
+        here.e->closer = me;
+        (void)wait_park(me, &drain_kind, here.e, RV_NEVER);
+    }
+    k->room->submit(k, &here.op);
+    return (int)wait_park(me, &close_kind, here.e, RV_NEVER);
+}

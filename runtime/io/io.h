@@ -1,0 +1,61 @@
+/* io.h: the two ways in which a call waits for the world.
+ *
+ * For readiness (io_wait_ready): the call parks on its descriptor's watch, does not hold the
+ * kernel to anything, and can be cancelled on the spot.
+ * For an operation (io_operate): the kernel has the call's buffers; it returns when the
+ * operation itself has come back, whatever was cancelled meanwhile (hazard 18), and a success
+ * that came first is a success (hazard 19).
+ *
+ * Every waiting call has the same beginning: io_begin() names it where there is no task, is its
+ * cancel point, and finds the descriptor's entry.
+ */
+#ifndef IO_IO_H
+#define IO_IO_H
+
+#include <errno.h>
+
+#include "kernel/fds.h"
+#include "sched/wait.h"
+
+/* What a call works with. */
+struct io {
+    struct task *me;
+    struct kernel *k;
+    struct fd_entry *e;
+};
+
+/* 0, -ECANCELED, -EBADF, -ENOMEM. */
+static inline int io_begin(struct io *io, const char *call, int fd)
+{
+    io->me = task_self(call);
+    io->k = io->me->worker->kernel;
+    if (task_over(io->me))
+        return -ECANCELED;
+    return fds_get(io->k, fd, &io->e);
+}
+
+/* The abort() of calls that wait for readiness, and of those that wait for an operation. */
+bool io_abort_ready(struct task *t, void *on);
+bool io_abort_operation(struct task *t, void *on);
+
+/* Parks until the bit may be set: 0, -ECANCELED, -EBADF (closed meanwhile), -ENOMEM. */
+int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind);
+
+/* Submits what is asked, and waits: its result. io->e is NULL for an operation
+ * that has no descriptor yet. An -EAGAIN (an O_NONBLOCK descriptor) waits for `bit` and repeats;
+ * kinds[0] names the operation, kinds[1] that wait. */
+long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct wait_kind kinds[2]);
+
+#define IO_OPERATION(call) \
+    {                      \
+        {call, io_abort_operation}, {call ", for readiness", io_abort_ready}}
+
+/* Lengths as the kernel takes them: more is cut to what one call may move. */
+static inline uint32_t io_len(size_t len)
+{
+    const size_t most = 0x7ffff000;
+
+    return (uint32_t)(len < most ? len : most);
+}
+
+#endif

@@ -1,0 +1,72 @@
+/* socket.c: recv, send, accept, connect, socket, shutdown. */
+#include "io/stream.h"
+
+static const struct wait_kind recv_kind = {"rv_recv", io_abort_ready};
+static const struct wait_kind send_kind = {"rv_send", io_abort_ready};
+
+ssize_t rv_recv(int fd, void *buf, size_t len, int flags)
+{
+    struct io io;
+    int err = io_begin(&io, "rv_recv", fd);
+
+    return err < 0 ? err : stream_recv(&io, buf, len, flags, &recv_kind);
+}
+
+ssize_t rv_send(int fd, const void *buf, size_t len, int flags)
+{
+    struct io io;
+    int err = io_begin(&io, "rv_send", fd);
+
+    return err < 0 ? err : stream_send(&io, buf, len, flags, &send_kind);
+}
+
+int rv_accept(int fd, struct sockaddr *addr, socklen_t *addr_len)
+{
+    static const struct wait_kind kinds[2] = IO_OPERATION("rv_accept");
+    struct io io;
+    int err = io_begin(&io, "rv_accept", fd);
+    long got;
+
+    if (err < 0)
+        return err;
+    got = io_operate(&io,
+                     &(struct kop){.code = KOP_ACCEPT,
+                                   .fd = fd,
+                                   .addr = addr,
+                                   .addr_len = addr_len,
+                                   .flags = SOCK_CLOEXEC},
+                     FD_IN, kinds);
+    if (got >= 0)
+        fds_fresh(io.k, (int)got);
+    return (int)got;
+}
+
+int rv_connect(int fd, const struct sockaddr *addr, socklen_t addr_len)
+{
+    static const struct wait_kind kinds[2] = IO_OPERATION("rv_connect");
+    struct io io;
+    int err = io_begin(&io, "rv_connect", fd);
+
+    if (err < 0)
+        return err;
+    return (int)io_operate(
+        &io, &(struct kop){.code = KOP_CONNECT, .fd = fd, .addr = (void *)addr, .len = addr_len}, 0,
+        kinds);
+}
+
+int rv_socket(int domain, int type, int protocol)
+{
+    struct kernel *k = task_self("rv_socket")->worker->kernel;
+    int fd = k->room->socket(k, domain, type, protocol);
+
+    if (fd >= 0)
+        fds_fresh(k, fd);
+    return fd;
+}
+
+int rv_shutdown(int fd, int how)
+{
+    struct kernel *k = task_self("rv_shutdown")->worker->kernel;
+
+    return k->room->shutdown(k, fd, how);
+}

@@ -1,0 +1,21 @@
+/* direct.h: the calls of a kernel room that never wait, for rooms that stand on a real Linux.
+ *
+ * No flag of a descriptor is ever changed for them (hazard 50: O_NONBLOCK is shared with other
+ * processes): each call carries its own "do not wait".
+ */
+#ifndef KERNEL_DIRECT_H
+#define KERNEL_DIRECT_H
+
+#include "kernel/kernel.h"
+
+ssize_t direct_recv(struct kernel *k, int fd, void *buf, size_t len, int flags);
+ssize_t direct_send(struct kernel *k, int fd, const void *buf, size_t len, int flags);
+ssize_t direct_read(struct kernel *k, int fd, void *buf, size_t len, off_t at);
+ssize_t direct_write(struct kernel *k, int fd, const void *buf, size_t len, off_t at);
+int direct_poll(struct kernel *k, int fd, short events);
+int direct_socket(struct kernel *k, int domain, int type, int protocol);
+int direct_shutdown(struct kernel *k, int fd, int how);
+int direct_identify(struct kernel *k, int fd, struct fd_identity *out);
+int64_t direct_now(struct kernel *k);
+
+#endif

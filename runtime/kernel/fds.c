@@ -1,0 +1,348 @@
+/* fds.c: the table of descriptors. See fds.h. */
+#include "kernel/fds.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/report.h"
+#include "base/slab.h"
+
+enum { BLOCK = 64, WATCH_EVENTS = POLLIN | POLLOUT | POLLRDHUP | POLLPRI };
+
+/* A watch outlives its entry's use of it until the kernel has confirmed its end. */
+struct watch {
+    struct kop op;
+    struct kernel *k;
+    struct fd_entry *entry; /* NULL: abandoned */
+};
+
+struct fds {
+    struct fd_entry **blocks; /* of BLOCK entries each, at fd / BLOCK; NULL: none used yet */
+    size_t block_count;
+    size_t waiting; /* struct fd_waits that are linked */
+    struct slab watches;
+};
+
+int fds_new(struct kernel *k)
+{
+    k->fds = calloc(1, sizeof *k->fds);
+    if (k->fds == NULL)
+        return -ENOMEM;
+    slab_init(&k->fds->watches, (sizeof(struct watch) + 15) / 16 * 16);
+    return 0;
+}
+
+void fds_free(struct fds *t)
+{
+    for (size_t i = 0; i < t->block_count; i++)
+        free(t->blocks[i]);
+    free(t->blocks);
+    slab_fini(&t->watches);
+    free(t);
+}
+
+static void reset(struct fd_entry *e)
+{
+    e->kind = FD_UNKNOWN;
+    e->ready = FD_IN | FD_OUT;
+    e->ended = e->closing = false;
+    e->checked = FD_UNSEEN;
+    e->watch = NULL;
+    e->drained = NULL;
+}
+
+static int add_block(struct kernel *k, size_t index)
+{
+    struct fds *t = k->fds;
+    struct fd_entry *block;
+
+    if (index >= t->block_count) {
+        size_t count = index + 1 > t->block_count * 2 ? index + 1 : t->block_count * 2;
+        struct fd_entry **blocks = realloc(t->blocks, count * sizeof *blocks);
+
+        if (blocks == NULL)
+            return -ENOMEM;
+        memset(blocks + t->block_count, 0, (count - t->block_count) * sizeof *blocks);
+        t->blocks = blocks;
+        t->block_count = count;
+    }
+    block = calloc(BLOCK, sizeof *block);
+    if (block == NULL)
+        return -ENOMEM;
+    for (int i = 0; i < BLOCK; i++) {
+        block[i].fd = (int)index * BLOCK + i;
+        list_init(&block[i].waits);
+        list_init(&block[i].ops);
+        reset(&block[i]);
+    }
+    t->blocks[index] = block;
+    return 0;
+}
+
+static struct fd_entry *find(struct kernel *k, int fd)
+{
+    size_t index = (size_t)fd / BLOCK;
+
+    if (fd < 0 || index >= k->fds->block_count || k->fds->blocks[index] == NULL)
+        return NULL;
+    return &k->fds->blocks[index][fd % BLOCK];
+}
+
+int fds_get(struct kernel *k, int fd, struct fd_entry **out_e)
+{
+    struct fd_entry *e = find(k, fd);
+
+    if (__builtin_expect(e == NULL, 0)) {
+        struct fd_identity ignored;
+        /* The table never grows for a number that is none: it could be any. */
+        int err = k->room->identify(k, fd, &ignored);
+
+        err = err < 0 ? err : add_block(k, (size_t)fd / BLOCK);
+        if (err < 0)
+            return err;
+        e = find(k, fd);
+    }
+    *out_e = e;
+    return e->closing ? -EBADF : 0;
+}
+
+int fds_identify(struct kernel *k, struct fd_entry *e)
+{
+    int err = k->room->identify(k, e->fd, &e->identity);
+
+    if (err == 0)
+        e->kind = (uint8_t)e->identity.kind;
+    return err;
+}
+
+/* ---- waiting and the watch ---- */
+
+static void wake(struct kernel *k, struct fd_wait *w, int result)
+{
+    list_remove(&w->link);
+    k->fds->waiting--;
+    w->wake(w, result);
+}
+
+static void wake_all(struct kernel *k, struct fd_entry *e, int result)
+{
+    while (!list_empty(&e->waits))
+        wake(k, CONTAINER(e->waits.next, struct fd_wait, link), result);
+}
+
+static void wake_ready(struct kernel *k, struct fd_entry *e)
+{
+    for (struct link *l = e->waits.next, *next; l != &e->waits; l = next) {
+        struct fd_wait *w = CONTAINER(l, struct fd_wait, link);
+
+        next = l->next;
+        if (w->want & e->ready)
+            wake(k, w, 0);
+    }
+}
+
+static void note(struct fd_entry *e, long events)
+{
+    if (events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR | POLLPRI))
+        e->ready |= FD_IN;
+    if (events & (POLLOUT | POLLHUP | POLLERR))
+        e->ready |= FD_OUT;
+    /* What ended is no edge any more, and urgent data splits a read: only -EAGAIN is sure now. */
+    if (events & (POLLRDHUP | POLLHUP | POLLERR | POLLPRI))
+        e->ended = true;
+}
+
+static void on_event(struct kop *op, long events)
+{
+    struct watch *watch = CONTAINER(op, struct watch, op);
+
+    if (watch->entry == NULL || events < 0)
+        return;
+    note(watch->entry, events);
+    wake_ready(watch->k, watch->entry);
+}
+
+static int arm(struct kernel *k, struct fd_entry *e);
+
+/* The kernel has ended the watch: we asked, or it does so at times (CQ overflow, hazard 25). */
+static void on_end(struct kop *op)
+{
+    struct watch *watch = CONTAINER(op, struct watch, op);
+    struct fd_entry *e = watch->entry;
+    struct kernel *k = watch->k;
+    int err = op->result < 0 ? (int)op->result : 0;
+
+    slab_give(&k->fds->watches, watch);
+    if (e == NULL)
+        return;
+    e->watch = NULL;
+    if (err == 0)
+        note(e, op->result);
+    else
+        e->ready = FD_IN | FD_OUT; /* unwatchable: let the calls themselves say what is wrong */
+    wake_ready(k, e);
+    if (!list_empty(&e->waits) && (err = arm(k, e)) < 0)
+        wake_all(k, e, err);
+}
+
+static int arm(struct kernel *k, struct fd_entry *e)
+{
+    struct watch *watch = slab_take(&k->fds->watches);
+
+    if (watch == NULL)
+        return -ENOMEM;
+    if (e->kind == FD_UNKNOWN && fds_identify(k, e) < 0) {
+        slab_give(&k->fds->watches, watch);
+        return -EBADF;
+    }
+    *watch = (struct watch){
+        .op = {.code = KOP_WATCH, .fd = e->fd, .flags = WATCH_EVENTS, .done = on_end, .event = on_event},
+        .k = k,
+        .entry = e,
+    };
+    e->watch = watch;
+    k->room->submit(k, &watch->op);
+    return 0;
+}
+
+static void abandon_watch(struct kernel *k, struct fd_entry *e)
+{
+    struct watch *watch = e->watch;
+
+    if (watch == NULL)
+        return;
+    e->watch = NULL;
+    watch->entry = NULL;
+    k->room->cancel(k, &watch->op);
+}
+
+int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w)
+{
+    int err = e->watch ? 0 : arm(k, e);
+
+    if (err < 0)
+        return err;
+    e->checked = FD_UNSEEN;
+    list_push_back(&e->waits, &w->link);
+    k->fds->waiting++;
+    return 0;
+}
+
+void fds_unwait(struct kernel *k, struct fd_wait *w)
+{
+    list_remove(&w->link);
+    k->fds->waiting--;
+}
+
+/* ---- operations and closing ---- */
+
+void fds_add_op(struct fd_entry *e, struct kop *op)
+{
+    list_push_back(&e->ops, &op->on_fd);
+}
+
+void fds_remove_op(struct fd_entry *e, struct kop *op)
+{
+    list_remove(&op->on_fd);
+    if (e->drained && list_empty(&e->ops)) {
+        void (*drained)(struct fd_entry *) = e->drained;
+
+        e->drained = NULL;
+        drained(e);
+    }
+}
+
+bool fds_close_begin(struct kernel *k, struct fd_entry *e)
+{
+    ASSERT(!e->closing);
+    e->closing = true;
+    wake_all(k, e, -EBADF);
+    abandon_watch(k, e);
+    for (struct link *l = e->ops.next, *next; l != &e->ops; l = next) {
+        struct kop *op = CONTAINER(l, struct kop, on_fd);
+
+        next = l->next;
+        op->closing = true;
+        k->room->cancel(k, op);
+    }
+    return !list_empty(&e->ops);
+}
+
+void fds_close_end(struct fd_entry *e)
+{
+    ASSERT(e->closing && list_empty(&e->ops) && list_empty(&e->waits));
+    reset(e);
+}
+
+void fds_fresh(struct kernel *k, int fd)
+{
+    struct fd_entry *e = find(k, fd);
+
+    if (e == NULL || e->closing)
+        return; /* closing: its close has not been reported yet, and will leave it fresh */
+    wake_all(k, e, -EBADF);
+    abandon_watch(k, e);
+    while (list_pop_front(&e->ops))
+        ; /* on the file that had the number before: they end by themselves */
+    reset(e);
+}
+
+/* ---- descriptors that changed behind our back ---- */
+
+bool fds_stale(struct kernel *k, struct fd_entry *e)
+{
+    struct fd_identity now;
+
+    if (e->watch == NULL || e->kind == FD_UNKNOWN)
+        return false;
+    return k->room->identify(k, e->fd, &now) < 0 || now.device != e->identity.device ||
+           now.inode != e->identity.inode;
+}
+
+/* The waiters meant the number: they try again on what it leads to now, and get -EBADF from the
+ * kernel if that is nothing. */
+static void renew(struct kernel *k, struct fd_entry *e)
+{
+    abandon_watch(k, e);
+    e->kind = FD_UNKNOWN;
+    e->ended = false;
+    e->ready = FD_IN | FD_OUT;
+    wake_ready(k, e);
+}
+
+bool fds_verify(struct kernel *k)
+{
+    bool more = false;
+    int at = 0;
+
+    if (k->fds->waiting == 0)
+        return false;
+    for (struct fd_entry *e; (e = fds_each(k, &at));) {
+        if (list_empty(&e->waits) || e->checked == FD_CHECKED)
+            continue;
+        if (e->checked == FD_SEEN) {
+            if (fds_stale(k, e))
+                renew(k, e);
+            e->checked = FD_CHECKED;
+        } else {
+            e->checked = FD_SEEN;
+            more = true;
+        }
+    }
+    return more;
+}
+
+size_t fds_waiting(const struct kernel *k)
+{
+    return k->fds->waiting;
+}
+
+struct fd_entry *fds_each(struct kernel *k, int *at)
+{
+    for (; (size_t)*at / BLOCK < k->fds->block_count; *at = (*at / BLOCK + 1) * BLOCK)
+        if (k->fds->blocks[*at / BLOCK])
+            return find(k, (*at)++);
+    return NULL;
+}

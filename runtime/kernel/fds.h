@@ -1,0 +1,84 @@
+/* fds.h: what a worker knows of its descriptors: readiness, who waits, what is under way.
+ *
+ * An entry per number, made when the number is first used, at an address that stays.
+ *     fresh -> (identified, watched lazily) -> closing -> fresh
+ * `ready` is a promise from the past: a set bit means that a call is worth trying, a clear bit
+ * that the watch will tell when it is. So a call tries only where the bit is set, and parks
+ * without a system call where it is not. A fresh entry is optimistic (both bits set); the watch
+ * (multishot, edge) is armed at the first -EAGAIN, and lives until the descriptor is closed.
+ *
+ * The watch holds the open file, not the number. With a watch armed, close(2) sends no FIN, so
+ * fds_close() ends it first. Whoever calls raw close(2) leaves a watch on the old file behind,
+ * and the number may be given to a new one (hazard 49). Three defences: a number that the kernel
+ * just gave us is fresh by definition (fds_fresh); waits that have lasted a while are checked
+ * against the file's identity (fds_verify); the dump lists watches whose file is gone.
+ *
+ * Rejected: checking the identity at each park (an fstat is 5 % of an echo).
+ */
+#ifndef KERNEL_FDS_H
+#define KERNEL_FDS_H
+
+#include "kernel/kernel.h"
+
+enum { FD_IN = 1, FD_OUT = 2 };
+
+enum fd_checked { FD_UNSEEN, FD_SEEN, FD_CHECKED };
+
+/* One who waits for readiness; lies on the waiter's stack. */
+struct fd_wait {
+    struct link link;
+    uint8_t want; /* FD_IN, FD_OUT */
+    /* Called once, the wait no longer linked: 0, or -errno (-EBADF: closed meanwhile). */
+    void (*wake)(struct fd_wait *w, int result);
+};
+
+struct fd_entry {
+    int fd;
+    uint8_t kind;  /* enum fd_kind */
+    uint8_t ready; /* FD_IN, FD_OUT */
+    bool ended;    /* hang-up or error was seen: a short read need not mean empty */
+    bool closing;
+    uint8_t checked; /* enum fd_checked: how far fds_verify() is with the waits that are here */
+    struct watch *watch; /* armed, or NULL */
+    struct link waits;   /* of struct fd_wait, oldest first */
+    struct link ops;     /* of struct kop */
+    struct fd_identity identity;          /* when kind is known */
+    void (*drained)(struct fd_entry *e);  /* closing: the last operation is gone */
+    void *closer;                         /* the drained() callback's own */
+};
+
+int fds_new(struct kernel *k);
+void fds_free(struct fds *t);
+
+/* The entry of a number: 0, -EBADF (no such descriptor, or being closed), -ENOMEM. */
+int fds_get(struct kernel *k, int fd, struct fd_entry **out_e);
+int fds_identify(struct kernel *k, struct fd_entry *e);
+void fds_fresh(struct kernel *k, int fd); /* the kernel has just given us this number */
+
+/* Waiting: arms the watch if need be. 0, -ENOMEM. */
+int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w);
+void fds_unwait(struct kernel *k, struct fd_wait *w);
+
+/* A try said -EAGAIN: wait for the watch before the next one. */
+static inline void fds_spent(struct fd_entry *e, uint8_t bits)
+{
+    e->ready &= (uint8_t)~bits;
+}
+
+void fds_add_op(struct fd_entry *e, struct kop *op);
+void fds_remove_op(struct fd_entry *e, struct kop *op);
+
+/* Wakes and cancels all that is under way. True: some operations must still come back;
+ * drained() will be called when they have. */
+bool fds_close_begin(struct kernel *k, struct fd_entry *e);
+void fds_close_end(struct fd_entry *e); /* the number is free */
+
+/* Waits that are older than the last call are checked once. True: some are yet to be checked. */
+bool fds_verify(struct kernel *k);
+
+/* For dump and deadlock report. */
+size_t fds_waiting(const struct kernel *k);
+struct fd_entry *fds_each(struct kernel *k, int *at); /* start with 0; NULL: no more */
+bool fds_stale(struct kernel *k, struct fd_entry *e); /* watched, but the number leads elsewhere */
+
+#endif

@@ -1,0 +1,125 @@
+/* kernel.h: the seam between the runtime and the world.
+ *
+ * A room is one way to reach a kernel: io_uring (uring.c), later epoll and a simulated world.
+ * It offers two things. Calls that never wait, and say -EAGAIN instead. And operations, each a
+ * struct kop that its owner keeps (mostly on a waiting task's stack) until done() is called,
+ * exactly once, from within step() or cancel(). The room knows no task: a completion is handed
+ * to whoever asked.
+ *
+ * An operation is
+ *     idle -> queued (we have it) -> given (the kernel has it, buffers and all) -> idle, done()
+ * and a cancel of it none -> wanted -> given -> none. done() waits for both: the kernel must
+ * have answered the operation itself, since its answer alone is the outcome (hazard 19), and
+ * the cancel, since a cancel names its target by address and must never meet the next operation
+ * at the same address. submit() never fails and never enters the kernel: what finds no room in
+ * the ring stays queued (hazard 21).
+ *
+ * KOP_WATCH is the one operation that speaks more than once: event() with poll(2) bits, each
+ * time readiness changes, until done().
+ */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+
+enum kop_code {
+    KOP_READ,      /* addr, len, offset (-1: the file's position) */
+    KOP_WRITE,     /* the same */
+    KOP_ACCEPT,    /* addr: sockaddr or NULL, addr_len, flags of accept4 */
+    KOP_CONNECT,   /* addr: sockaddr, len */
+    KOP_OPENAT,    /* fd: the folder, addr: path, flags, len: mode */
+    KOP_FSYNC,     /* flags: 1 for fdatasync */
+    KOP_CLOSE,     /* fd */
+    KOP_WATCH,     /* fd, flags: poll(2) bits */
+};
+
+enum kop_state { KOP_IDLE, KOP_QUEUED, KOP_GIVEN };
+
+struct kop {
+    uint8_t code;
+    uint8_t state;  /* enum kop_state, the room's */
+    uint8_t cancel; /* the same, for the cancel */
+    bool closing;   /* its fd is being closed: -EBADF is what it should say */
+    int fd;
+    void *addr;
+    uint64_t offset;
+    uint32_t len;
+    uint32_t flags;
+    socklen_t *addr_len;
+    long result; /* valid in done() and after */
+    void (*done)(struct kop *op);
+    void (*event)(struct kop *op, long result); /* KOP_WATCH only */
+    struct link queue;        /* while queued */
+    struct link cancel_queue; /* while its cancel is queued */
+    struct link on_fd;        /* fds.h: what is under way on one fd */
+};
+
+/* What a descriptor leads to, and which one: the same number may lead elsewhere tomorrow. */
+enum fd_kind {
+    FD_UNKNOWN,
+    FD_TCP,    /* a stream socket whose short read means empty */
+    FD_SOCKET, /* any other */
+    FD_PIPE,
+    FD_FILE,  /* always ready: the page cache or the ring answers */
+    FD_OTHER, /* terminals, eventfds, devices */
+};
+
+struct fd_identity {
+    enum fd_kind kind;
+    uint64_t device, inode;
+};
+
+struct kernel_config {
+    const char *backend;
+    unsigned ring_entries, cq_entries;
+};
+
+struct kernel;
+
+struct kernel_room {
+    const char *name;
+    /* 0, or -errno and a line on stderr that says why. */
+    int (*open)(struct kernel **out_k, const struct kernel_config *config);
+    void (*close)(struct kernel *k); /* no operation but watches is under way */
+
+    void (*submit)(struct kernel *k, struct kop *op);
+    void (*cancel)(struct kernel *k, struct kop *op); /* op is queued or given; asking twice is harmless */
+    /* Hands over what is queued, waits until `until` or a completion if there is nothing yet, and
+     * calls done() and event() for what has come. until in the past: does not wait. May come back
+     * early. */
+    void (*step)(struct kernel *k, int64_t until);
+    int64_t (*now)(struct kernel *k);
+
+    /* These never wait: a result, or -errno with -EAGAIN for "not now". Offset -1: the position. */
+    ssize_t (*recv)(struct kernel *k, int fd, void *buf, size_t len, int flags);
+    ssize_t (*send)(struct kernel *k, int fd, const void *buf, size_t len, int flags);
+    ssize_t (*read)(struct kernel *k, int fd, void *buf, size_t len, off_t at);  /* -EOPNOTSUPP: can't tell */
+    ssize_t (*write)(struct kernel *k, int fd, const void *buf, size_t len, off_t at); /* the same */
+    int (*poll)(struct kernel *k, int fd, short events);
+    int (*socket)(struct kernel *k, int domain, int type, int protocol);
+    int (*shutdown)(struct kernel *k, int fd, int how);
+    int (*identify)(struct kernel *k, int fd, struct fd_identity *out);
+};
+
+struct fds;
+
+struct kernel {
+    const struct kernel_room *room;
+    struct fds *fds;   /* this worker's descriptors: fds.h */
+    size_t under_way;  /* operations but watches: submitted, not done */
+};
+
+extern const struct kernel_room uring_room;
+
+/* Opens the room that config names, or the best one. */
+int kernel_open(struct kernel **out_k, const struct kernel_config *config);
+void kernel_close(struct kernel *k);
+
+#endif

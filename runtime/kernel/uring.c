@@ -1,0 +1,438 @@
+/* uring.c: the io_uring room: one ring a worker, entered at most once a pass.
+ *
+ * Kernel facts used here, each with the version that brought it:
+ *  - 5.13: multishot poll; IORING_FEAT_RSRC_TAGS tells that a kernel is at least that. Older: refused.
+ *  - 5.11: EXT_ARG, the enter's own timeout. A zero timeout really sleeps (17 us), so a step
+ *    that does not wait only fetches events.
+ *  - SUBMIT_ALL 5.18, COOP_TASKRUN and TASKRUN_FLAG 5.19, SINGLE_ISSUER 6.0, DEFER_TASKRUN 6.1:
+ *    speed only; dropped one by one where refused. With TASKRUN_FLAG the kernel says in the
+ *    shared ring that an enter has something to do, so a pass with nothing else skips it.
+ *  - NODROP (5.5): a full completion queue delays and never loses, but ends multishots: fds.c arms
+ *    them again. Single operations are not limited to the queue's length: with 4,096 tasks in
+ *    rv_accept() the next pread would wait for ever.
+ *  - An interrupted io-wq operation may say -ERESTARTSYS (-512..-516), which no one should see.
+ *
+ * Invariants: an operation in `given` state has one entry in the kernel, and its cancel, if
+ * given, another; completions carry the operation's address, and bit 0 for its cancel's.
+ * Cancels are handed over before queued operations, in every step: a close that follows the end
+ * of a watch finds it ended.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/report.h"
+#include "kernel/direct.h"
+
+enum {
+    ENTRIES_LEAST = 8,
+    IO_WORKERS_BOUNDED = 16,   /* kernel threads for files; the default is by core, 8 on two */
+    IO_WORKERS_UNBOUNDED = 64, /* for what may block for ever; the default is by the hundred (hazard 31) */
+    BUSY_ROUNDS_MAX = 1000,
+    CANCEL_BIT = 1,
+};
+
+struct uring {
+    struct kernel k;
+    struct io_uring ring;
+    struct link queue;        /* operations that found no room yet */
+    struct link cancel_queue; /* cancels that found none */
+    unsigned busy_rounds;     /* enters in a row that the kernel refused without progress */
+};
+
+static struct uring *uring_of(struct kernel *k)
+{
+    return CONTAINER(k, struct uring, k);
+}
+
+/* ---- operations in, completions out ---- */
+
+static void fill(struct io_uring_sqe *sqe, struct kop *op)
+{
+    switch ((enum kop_code)op->code) {
+    case KOP_READ:
+        io_uring_prep_read(sqe, op->fd, op->addr, op->len, op->offset);
+        break;
+    case KOP_WRITE:
+        io_uring_prep_write(sqe, op->fd, op->addr, op->len, op->offset);
+        break;
+    case KOP_ACCEPT:
+        io_uring_prep_accept(sqe, op->fd, op->addr, op->addr_len, (int)op->flags);
+        break;
+    case KOP_CONNECT:
+        io_uring_prep_connect(sqe, op->fd, op->addr, op->len);
+        break;
+    case KOP_OPENAT:
+        io_uring_prep_openat(sqe, op->fd, op->addr, (int)op->flags, op->len);
+        break;
+    case KOP_FSYNC:
+        io_uring_prep_fsync(sqe, op->fd, op->flags ? IORING_FSYNC_DATASYNC : 0);
+        break;
+    case KOP_CLOSE:
+        io_uring_prep_close(sqe, op->fd);
+        break;
+    case KOP_WATCH:
+        io_uring_prep_poll_multishot(sqe, op->fd, op->flags);
+        break;
+    }
+    io_uring_sqe_set_data(sqe, op);
+}
+
+static bool give(struct uring *u, struct kop *op)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+    if (sqe == NULL)
+        return false;
+    fill(sqe, op);
+    op->state = KOP_GIVEN;
+    return true;
+}
+
+static bool give_cancel(struct uring *u, struct kop *op)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_sqe_set_data64(sqe, (uintptr_t)op | CANCEL_BIT);
+    op->cancel = KOP_GIVEN;
+    return true;
+}
+
+static void finish(struct uring *u, struct kop *op, long result)
+{
+    if (op->code != KOP_WATCH)
+        u->k.under_way--;
+    op->state = KOP_IDLE;
+    op->result = result;
+    op->done(op);
+}
+
+static void uring_submit(struct kernel *k, struct kop *op)
+{
+    struct uring *u = uring_of(k);
+
+    ASSERT(op->state == KOP_IDLE && op->cancel == KOP_IDLE);
+    if (op->code != KOP_WATCH)
+        k->under_way++;
+    if (list_empty(&u->queue) && list_empty(&u->cancel_queue) && give(u, op))
+        return;
+    op->state = KOP_QUEUED;
+    list_push_back(&u->queue, &op->queue);
+}
+
+static void uring_cancel(struct kernel *k, struct kop *op)
+{
+    struct uring *u = uring_of(k);
+
+    ASSERT(op->state != KOP_IDLE);
+    if (op->state == KOP_QUEUED) { /* the kernel has never heard of it */
+        list_remove(&op->queue);
+        finish(u, op, -ECANCELED);
+        return;
+    }
+    if (op->cancel != KOP_IDLE)
+        return;
+    if (list_empty(&u->cancel_queue) && give_cancel(u, op))
+        return;
+    op->cancel = KOP_QUEUED;
+    list_push_back(&u->cancel_queue, &op->cancel_queue);
+}
+
+/* Moves what is queued into the ring. False: it did not all fit. */
+static bool hand_over(struct uring *u)
+{
+    while (!list_empty(&u->cancel_queue)) {
+        struct kop *op = CONTAINER(u->cancel_queue.next, struct kop, cancel_queue);
+
+        if (!give_cancel(u, op))
+            return false;
+        list_remove(&op->cancel_queue);
+    }
+    while (!list_empty(&u->queue)) {
+        struct kop *op = CONTAINER(u->queue.next, struct kop, queue);
+
+        if (!give(u, op))
+            return false;
+        list_remove(&op->queue);
+    }
+    return true;
+}
+
+/* The last word on an operation has come when neither it nor its cancel is with the kernel. */
+static void complete_target(struct uring *u, struct kop *op, int result)
+{
+    op->result = result <= -512 && result >= -516 ? -EINTR : result;
+    op->state = KOP_IDLE;
+    if (op->cancel == KOP_QUEUED) {
+        list_remove(&op->cancel_queue);
+        op->cancel = KOP_IDLE;
+    }
+    if (op->cancel == KOP_IDLE)
+        finish(u, op, op->result);
+}
+
+static void complete_cancel(struct uring *u, struct kop *op)
+{
+    op->cancel = KOP_IDLE;
+    if (op->state == KOP_IDLE)
+        finish(u, op, op->result);
+}
+
+static void complete(struct uring *u, const struct io_uring_cqe *cqe)
+{
+    struct kop *op = (struct kop *)(uintptr_t)(cqe->user_data & ~(uint64_t)CANCEL_BIT);
+
+    if (cqe->user_data & CANCEL_BIT)
+        complete_cancel(u, op);
+    else if (cqe->flags & IORING_CQE_F_MORE)
+        op->event(op, cqe->res);
+    else
+        complete_target(u, op, cqe->res);
+}
+
+static unsigned reap(struct uring *u)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head, count = 0;
+
+    io_uring_for_each_cqe(&u->ring, head, cqe) {
+        complete(u, cqe);
+        count++;
+    }
+    io_uring_cq_advance(&u->ring, count);
+    return count;
+}
+
+/* ---- the step ---- */
+
+static int enter_waiting(struct uring *u, int64_t until)
+{
+    struct io_uring_cqe *cqe;
+    struct __kernel_timespec ts;
+    int64_t span;
+
+    if (until == CLOCK_NEVER)
+        return io_uring_submit_and_wait(&u->ring, 1);
+    span = until - clock_now();
+    if (span <= 0)
+        return io_uring_submit_and_get_events(&u->ring);
+    ts = (struct __kernel_timespec){.tv_sec = span / 1000000000, .tv_nsec = span % 1000000000};
+    return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &ts, NULL);
+}
+
+static int enter(struct uring *u, bool wait, int64_t until)
+{
+    const unsigned something = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+
+    if (wait && !io_uring_cq_ready(&u->ring))
+        return enter_waiting(u, until);
+    if (io_uring_sq_ready(&u->ring) || !(u->ring.flags & IORING_SETUP_TASKRUN_FLAG) ||
+        (__atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED) & something))
+        return io_uring_submit_and_get_events(&u->ring);
+    return 0;
+}
+
+/* What an enter may say that is no failure: a signal, the time is up; and for a while, that the
+ * kernel is short of memory or wants completions taken first (hazard 26). */
+static void judge(struct uring *u, int err, unsigned reaped)
+{
+    if (err >= 0 || err == -EINTR || err == -ETIME || reaped) {
+        u->busy_rounds = 0;
+        return;
+    }
+    if (err != -EAGAIN && err != -EBUSY && err != -ENOMEM)
+        die("io_uring_enter: %s", strerror(-err));
+    if (++u->busy_rounds == BUSY_ROUNDS_MAX)
+        report("io_uring_enter says %s, %d times in a row; still trying", strerror(-err),
+               BUSY_ROUNDS_MAX);
+    if (u->busy_rounds > 10)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void uring_step(struct kernel *k, int64_t until)
+{
+    struct uring *u = uring_of(k);
+    bool all;
+
+    do {
+        bool wait = until > 0;
+        int err;
+
+        all = hand_over(u);
+        err = enter(u, wait && all, until);
+        judge(u, err, reap(u));
+    } while (!all);
+}
+
+/* ---- opening and closing ---- */
+
+static void no_memory(unsigned entries)
+{
+    struct rlimit limit = {0};
+
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    report("io_uring: not enough lockable memory for a ring of %u entries: RLIMIT_MEMLOCK is %llu "
+           "bytes; raise it (ulimit -l, LimitMEMLOCK=)",
+           entries, (unsigned long long)limit.rlim_cur);
+}
+
+static void say_why(int err, const char *what)
+{
+    if (err == -ENOSYS)
+        report("io_uring: this kernel has none; Linux 5.13 or newer is needed");
+    else if (err == -EPERM || err == -EACCES)
+        report("io_uring: forbidden here: the kernel.io_uring_disabled sysctl, or a container's "
+               "seccomp filter");
+    else
+        report("io_uring: %s: %s", what, strerror(-err));
+}
+
+/* The flag to do without next, the newest first; 0: none is left. */
+static unsigned newest(unsigned flags)
+{
+    static const unsigned order[] = {IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER,
+                                     IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_COOP_TASKRUN,
+                                     IORING_SETUP_SUBMIT_ALL};
+
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        if (flags & order[i])
+            return order[i];
+    return 0;
+}
+
+/* DEFER_TASKRUN needs SINGLE_ISSUER, and TASKRUN_FLAG needs one of the TASKRUN modes: a kernel
+ * without DEFER_TASKRUN is asked for COOP_TASKRUN in its place. */
+static int try_flags(struct uring *u, unsigned entries, unsigned cq_entries)
+{
+    unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL;
+    int err;
+
+    for (;;) {
+        struct io_uring_params params = {
+            .flags = flags | IORING_SETUP_CQSIZE,
+            .cq_entries = cq_entries < entries ? entries : cq_entries,
+        };
+        unsigned dropped;
+
+        err = io_uring_queue_init_params(entries, &u->ring, &params);
+        if (err != -EINVAL || (dropped = newest(flags)) == 0)
+            return err;
+        flags &= ~dropped;
+        if (dropped == IORING_SETUP_DEFER_TASKRUN)
+            flags |= IORING_SETUP_COOP_TASKRUN;
+        if (dropped == IORING_SETUP_TASKRUN_FLAG)
+            flags &= ~(unsigned)IORING_SETUP_COOP_TASKRUN;
+    }
+}
+
+static int set_up(struct uring *u, const struct kernel_config *config)
+{
+    unsigned entries = config->ring_entries, cq_entries = config->cq_entries;
+    int err;
+
+    while ((err = try_flags(u, entries, cq_entries)) == -ENOMEM && entries > ENTRIES_LEAST) {
+        entries /= 2;
+        cq_entries /= 2;
+    }
+    if (err == -ENOMEM)
+        no_memory(entries);
+    else if (err < 0)
+        say_why(err, "setting up the ring");
+    else if (entries < config->ring_entries)
+        report("io_uring: lockable memory is short (ulimit -l): a ring of %u entries, not %u", entries,
+               config->ring_entries);
+    return err;
+}
+
+/* A real operation, there and back: some filters let the set-up through and not the rest. */
+static int prove(struct uring *u)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    struct io_uring_cqe *cqe;
+    int err;
+
+    io_uring_prep_nop(sqe);
+    do
+        err = io_uring_submit_and_wait(&u->ring, 1);
+    while (err == -EINTR);
+    if (err >= 0)
+        err = io_uring_peek_cqe(&u->ring, &cqe);
+    if (err >= 0)
+        io_uring_cqe_seen(&u->ring, cqe);
+    return err;
+}
+
+static int check(struct uring *u)
+{
+    unsigned workers[2] = {IO_WORKERS_BOUNDED, IO_WORKERS_UNBOUNDED};
+    int err;
+
+    if (!(u->ring.features & IORING_FEAT_RSRC_TAGS)) {
+        report("io_uring: this kernel is too old; Linux 5.13 or newer is needed");
+        return -ENOSYS;
+    }
+    err = prove(u);
+    if (err < 0)
+        say_why(err, "a first operation");
+    io_uring_register_ring_fd(&u->ring);                        /* 5.18; saves an fd look-up */
+    io_uring_register_iowq_max_workers(&u->ring, workers); /* 5.15 */
+    return err;
+}
+
+static int uring_open(struct kernel **out_k, const struct kernel_config *config)
+{
+    struct uring *u = calloc(1, sizeof *u);
+    int err;
+
+    if (u == NULL)
+        return -ENOMEM;
+    u->k.room = &uring_room;
+    list_init(&u->queue);
+    list_init(&u->cancel_queue);
+    err = set_up(u, config);
+    if (err < 0) {
+        free(u);
+        return err;
+    }
+    err = check(u);
+    if (err < 0) {
+        io_uring_queue_exit(&u->ring);
+        free(u);
+        return err;
+    }
+    *out_k = &u->k;
+    return 0;
+}
+
+static void uring_close(struct kernel *k)
+{
+    struct uring *u = uring_of(k);
+
+    ASSERT(k->under_way == 0);
+    io_uring_queue_exit(&u->ring);
+    free(u);
+}
+
+const struct kernel_room uring_room = {
+    .name = "uring",
+    .open = uring_open,
+    .close = uring_close,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .step = uring_step,
+    .now = direct_now,
+    .recv = direct_recv,
+    .send = direct_send,
+    .read = direct_read,
+    .write = direct_write,
+    .poll = direct_poll,
+    .socket = direct_socket,
+    .shutdown = direct_shutdown,
+    .identify = direct_identify,
+};

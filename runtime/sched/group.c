@@ -1,0 +1,226 @@
+/* group.c: opening, spawning into and joining groups. See group.h. */
+#include "sched/group.h"
+
+#include <errno.h>
+
+#include "sched/record.h"
+#include "sched/wait.h"
+
+/* One rv_go() that waits for room; on its stack. */
+struct room_wait {
+    struct task *task;
+    struct room_wait *next;
+};
+
+void rv_group_open(rv_group *g, rv_time deadline)
+{
+    struct task *me = task_self("rv_group_open");
+
+    USAGE(g != NULL, "rv_group_open: the group is NULL");
+    scope_open(me, &g->scope, deadline, false, true);
+    g->parked = NULL;
+    g->room_first = g->room_last = NULL;
+    g->stacks = NULL;
+    g->live = 0;
+    g->live_max = SIZE_MAX;
+    g->error = 0;
+    g->closing = g->lost = g->fenv = false;
+}
+
+/* The group is open: for calls that change it. */
+static struct task *group_self(const char *call, rv_group *g)
+{
+    struct task *me = task_self(call);
+
+    USAGE(g != NULL, "%s: the group is NULL", call);
+    USAGE(g->scope.owner != NULL && g->scope.in_group, "%s: the group is not open", call);
+    return me;
+}
+
+void rv_group_limit(rv_group *g, size_t live_max)
+{
+    group_self("rv_group_limit", g);
+    USAGE(live_max > 0, "rv_group_limit: a limit of 0 would let nothing run");
+    g->live_max = live_max;
+}
+
+void rv_group_stack(rv_group *g, size_t bytes)
+{
+    struct task *me = group_self("rv_group_stack", g);
+
+    g->stacks = stack_pool_for(&me->worker->stacks, bytes);
+    USAGE(g->stacks != NULL, "rv_group_stack: %zu bytes is more than a stack can have", bytes);
+}
+
+void rv_group_fenv(rv_group *g)
+{
+    group_self("rv_group_fenv", g);
+    g->fenv = true;
+}
+
+/* ---- spawning ---- */
+
+static bool room_abort(struct task *t, void *on)
+{
+    rv_group *g = on;
+    struct room_wait *before = NULL, *w = g->room_first;
+
+    for (; w->task != t; w = w->next)
+        before = w;
+    if (before)
+        before->next = w->next;
+    else
+        g->room_first = w->next;
+    if (g->room_last == w)
+        g->room_last = before;
+    return true;
+}
+
+static const struct wait_kind room_kind = {"rv_go, for room in its group", room_abort};
+
+static void wake_for_room(rv_group *g)
+{
+    struct room_wait *w = g->room_first;
+
+    if (w == NULL || g->live >= g->live_max)
+        return;
+    g->room_first = w->next;
+    if (w->next == NULL)
+        g->room_last = NULL;
+    wait_wake(w->task, 0);
+}
+
+static int wait_for_room(struct task *me, rv_group *g)
+{
+    struct room_wait here = {.task = me};
+
+    if (task_over(me))
+        return -ECANCELED;
+    if (g->room_last)
+        ((struct room_wait *)g->room_last)->next = &here;
+    else
+        g->room_first = &here;
+    g->room_last = &here;
+    return (int)wait_park(me, &room_kind, g, RV_NEVER);
+}
+
+/* A task that never started: the group hears of it as of a child that failed. */
+static void spawn_failed(rv_group *g, int err)
+{
+    g->live++;
+    group_child_done(g, err);
+}
+
+static void go(const char *call, rv_group *g, const struct spawn *what)
+{
+    struct task *me = group_self(call, g);
+    int err = 0;
+
+    USAGE(what->fn != NULL, "%s: the function is NULL", call);
+    while (__builtin_expect(g->live >= g->live_max, 0) && err == 0)
+        err = wait_for_room(me, g);
+    if (err == 0)
+        err = record_new(me->worker, g, what);
+    if (__builtin_expect(err < 0, 0))
+        spawn_failed(g, err);
+}
+
+static int try_go(const char *call, rv_group *g, const struct spawn *what)
+{
+    struct task *me = group_self(call, g);
+
+    USAGE(what->fn != NULL, "%s: the function is NULL", call);
+    if (g->live >= g->live_max)
+        return -EAGAIN;
+    return record_new(me->worker, g, what);
+}
+
+static struct spawn with_copy(const char *call, rv_fn *fn, const void *arg, size_t len,
+                              const char *site)
+{
+    USAGE(arg != NULL || len == 0, "%s: the argument is NULL, and %zu bytes of it are wanted", call,
+          len);
+    return (struct spawn){
+        .fn = fn, .arg = (void *)arg, .site = site, .len = len, .copied = true};
+}
+
+void rv_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
+{
+    go("rv_go", g, &(struct spawn){.fn = fn, .arg = arg, .site = site});
+}
+
+void rv_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site)
+{
+    struct spawn what = with_copy("rv_go_copy", fn, arg, len, site);
+
+    go("rv_go_copy", g, &what);
+}
+
+int rv_try_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
+{
+    return try_go("rv_try_go", g, &(struct spawn){.fn = fn, .arg = arg, .site = site});
+}
+
+int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site)
+{
+    struct spawn what = with_copy("rv_try_go_copy", fn, arg, len, site);
+
+    return try_go("rv_try_go_copy", g, &what);
+}
+
+/* ---- ending ---- */
+
+static void note_error(rv_group *g, int err)
+{
+    struct task *owner = g->scope.owner;
+
+    if (err == -ECANCELED && scope_over(&g->scope, owner->worker->now)) {
+        g->lost = true;
+        return;
+    }
+    if (g->error == 0)
+        g->error = err;
+    scope_cancel(&g->scope);
+}
+
+/* The group is empty and its owner is closing it: what the close returns. */
+static int settle(rv_group *g)
+{
+    struct task *owner = g->scope.owner;
+    int result = g->error ? g->error : g->lost ? -ECANCELED : g->result;
+
+    owner->scope = g->scope.outer;
+    g->scope.owner = NULL;
+    return g->error ? result : scope_settle(&g->scope, result, owner->worker->now);
+}
+
+void group_child_done(rv_group *g, int result)
+{
+    struct task *owner = g->scope.owner;
+
+    g->live--;
+    if (__builtin_expect(result < 0, 0))
+        note_error(g, result);
+    if (__builtin_expect(g->room_first != NULL, 0))
+        wake_for_room(g);
+    if (g->live == 0 && g->closing)
+        wait_wake(owner, settle(g));
+}
+
+static const struct wait_kind join_kind = {"rv_group_close, for its tasks", NULL};
+
+int rv_group_close(rv_group *g, int result)
+{
+    struct task *me = group_self("rv_group_close", g);
+
+    USAGE(me->scope == &g->scope && g->scope.owner == me,
+          "rv_group_close: groups and scopes must close in reverse order, in the task that opened "
+          "them");
+    g->result = result;
+    if (__builtin_expect(result < 0, 0))
+        note_error(g, result);
+    if (g->live == 0)
+        return settle(g);
+    g->closing = true;
+    return (int)wait_park(me, &join_kind, g, RV_NEVER);
+}

@@ -1,0 +1,172 @@
+/* scope.c: scopes, and how a cancel spreads. See scope.h. */
+#include "sched/scope.h"
+
+#include <errno.h>
+
+#include "sched/wait.h"
+
+void scope_link(struct task *me)
+{
+    struct link *first = me->group->parked;
+
+    me->linked = true;
+    if (first)
+        list_push_back(first, &me->sibling);
+    else
+        list_init(&me->sibling);
+    me->group->parked = &me->sibling;
+}
+
+void scope_unlink(struct task *me)
+{
+    if (!me->linked)
+        return;
+    if (me->group->parked == &me->sibling)
+        me->group->parked = list_empty(&me->sibling) ? NULL : me->sibling.next;
+    list_remove_fast(&me->sibling);
+    me->linked = false;
+}
+
+void scope_open(struct task *me, rv_scope *s, int64_t deadline, bool shield, bool in_group)
+{
+    rv_scope *outer = me->scope;
+
+    if (!me->linked && me->group)
+        scope_link(me);
+    s->outer = outer;
+    s->owner = me;
+    s->deadline = deadline;
+    s->due = shield || deadline < outer->due ? deadline : outer->due;
+    s->called = false;
+    s->reached = !shield && outer->reached;
+    s->shield = shield;
+    s->in_group = in_group;
+    me->scope = s;
+}
+
+void rv_scope_open(rv_scope *s, rv_time deadline)
+{
+    struct task *me = task_self("rv_scope_open");
+
+    USAGE(s != NULL, "rv_scope_open: the scope is NULL");
+    scope_open(me, s, deadline, false, false);
+}
+
+void rv_shield_open(rv_scope *s, rv_time deadline)
+{
+    struct task *me = task_self("rv_shield_open");
+
+    USAGE(s != NULL, "rv_shield_open: the scope is NULL");
+    scope_open(me, s, deadline, true, false);
+}
+
+int rv_scope_close(rv_scope *s, int result)
+{
+    struct task *me = task_self("rv_scope_close");
+
+    USAGE(s != NULL, "rv_scope_close: the scope is NULL");
+    USAGE(me->scope == s && s->owner == me && !s->in_group,
+          "rv_scope_close: scopes must close in reverse order, in the task that opened them");
+    me->scope = s->outer;
+    s->owner = NULL;
+    return scope_settle(s, result, me->worker->now);
+}
+
+int scope_settle(const rv_scope *s, int result, int64_t now)
+{
+    bool around = s->outer && !s->shield && scope_over(s->outer, now);
+
+    if (result != -ECANCELED || around)
+        return result;
+    if (s->called)
+        return 0;
+    return s->deadline <= now ? -ETIMEDOUT : result;
+}
+
+bool rv_cancelled(void)
+{
+    return task_over(task_self("rv_cancelled"));
+}
+
+/* ---- how a cancel spreads ---- */
+
+static void reach(rv_scope *s, rv_group **to_visit)
+{
+    if (s->reached)
+        return;
+    s->reached = true;
+    if (s->in_group) {
+        rv_group *g = CONTAINER(s, rv_group, scope);
+
+        g->next = *to_visit;
+        *to_visit = g;
+    }
+}
+
+/* Reaches the scopes that t has open inside `base`, from the innermost out, except what the
+ * shield nearest to base covers; wakes t if its innermost is among them. */
+static void reach_inside(struct task *t, const rv_scope *base, rv_group **to_visit)
+{
+    rv_scope *shield = NULL;
+
+    for (rv_scope *s = t->scope; s != base; s = s->outer)
+        if (s->shield)
+            shield = s;
+    for (rv_scope *s = shield ? shield->outer : t->scope; s != base; s = s->outer)
+        reach(s, to_visit);
+    if (!shield)
+        wait_cancel(t);
+}
+
+static void visit_children(const rv_group *g, rv_group **to_visit)
+{
+    struct link *first = g->parked, *l = first;
+
+    if (first == NULL)
+        return;
+    do {
+        reach_inside(CONTAINER(l, struct task, sibling), &g->scope, to_visit);
+        l = l->next;
+    } while (l != first);
+}
+
+/* Groups are visited from a list and not by recursion: trees of tasks may be deep, and a
+ * canceller's stack is small. */
+void scope_cancel(rv_scope *s)
+{
+    struct task *owner = s->owner;
+    rv_group *to_visit = NULL;
+
+    if (s->reached)
+        return;
+    reach(s, &to_visit);
+    reach_inside(owner, s, &to_visit);
+    while (to_visit) {
+        rv_group *g = to_visit;
+
+        to_visit = g->next;
+        visit_children(g, &to_visit);
+    }
+}
+
+/* The caller's cancel, which the scope will translate: unless its deadline came first. */
+static void called(const char *call, rv_scope *s)
+{
+    struct task *me = task_self(call);
+
+    USAGE(s != NULL, "%s: it is NULL", call);
+    USAGE(s->owner != NULL, "%s: the scope is closed", call);
+    if (s->deadline > me->worker->now)
+        s->called = true;
+    scope_cancel(s);
+}
+
+void rv_cancel(rv_scope *s)
+{
+    called("rv_cancel", s);
+}
+
+void rv_group_cancel(rv_group *g)
+{
+    called("rv_group_cancel", g ? &g->scope : NULL);
+}

@@ -1,0 +1,85 @@
+/* task.c: the first and the last code of every task, and its name. See task.h. */
+#include "sched/task.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sched/group.h"
+#include "sched/record.h"
+#include "sched/wait.h"
+
+static void finish(struct task *me, int result)
+{
+    USAGE(me->scope == &me->group->scope,
+          "a task returned with a scope or a group still open: close what it opened");
+    if (me->timer)
+        timers_free(&me->worker->timers, me->timer);
+    scope_unlink(me);
+    task_move(me, TASK_FINISHED);
+    group_child_done(me->group, result);
+}
+
+/* Who is next is settled before the stack is given back, for a record that starts then must not
+ * get this one: it is still in use until the switch. */
+static _Noreturn void leave(struct worker *w, struct task *me)
+{
+    struct task *next = worker_next(w);
+
+    w->started--;
+    stack_give(&me->stack);
+    worker_chore(w); /* to trim, if nobody wants it */
+    (void)worker_switch(w, me, next);
+    ASSERT(!"a finished task was resumed");
+    __builtin_unreachable();
+}
+
+void task_main(void *task)
+{
+    struct task *me = task;
+    struct worker *w = me->worker;
+
+    worker_entered(me);
+    do
+        finish(me, record_run(w, me->record));
+    while (record_follow(w, me));
+    leave(w, me);
+}
+
+void site_split(const char *site, char *name, size_t room, const char **place)
+{
+    const char *at = strchr(site, '@');
+    size_t len = at ? (size_t)(at - site) : 0;
+
+    *place = at ? at + 1 : site;
+    if (len >= room)
+        len = room - 1;
+    memcpy(name, site, len);
+    name[len] = 0;
+}
+
+void task_describe(const struct task *t, char *text, size_t room)
+{
+    char name[TASK_NAME_BYTES];
+    const char *place;
+
+    site_split(t->site, name, sizeof name, &place);
+    snprintf(text, room, "task %llu \"%s\", spawned at %s", (unsigned long long)t->id,
+             t->name[0] ? t->name : name, place);
+}
+
+void rv_name(const char *fmt, ...)
+{
+    struct task *me = task_self("rv_name");
+    va_list args;
+
+    USAGE(fmt != NULL, "rv_name: the format is NULL");
+    va_start(args, fmt);
+    vsnprintf(me->name, sizeof me->name, fmt, args);
+    va_end(args);
+}
+
+uint64_t rv_id(void)
+{
+    return task_self("rv_id")->id;
+}

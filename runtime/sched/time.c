@@ -1,0 +1,89 @@
+/* time.c: the clock, sleeping, yielding. */
+#include <errno.h>
+
+#include "sched/record.h"
+#include "sched/wait.h"
+
+rv_time rv_now(void)
+{
+    struct worker *w = worker_self;
+
+    return w ? w->kernel->room->now(w->kernel) : clock_now();
+}
+
+rv_time rv_after(rv_time span)
+{
+    return span == RV_NEVER ? RV_NEVER : clock_sum(rv_now(), span);
+}
+
+/* The pass is over, or records wait: let one of them start if a ready task ran since the last one
+ * did, so that spawners that only yield do not pile them up. */
+static int yield_slow(struct worker *w, struct task *me)
+{
+    struct task *next = NULL;
+    bool alone = runq_empty(&w->ready);
+
+    me->ctx.value = 0;
+    worker_ready(w, me);
+    if (--w->credit <= 0)
+        next = &w->loop;
+    else if (w->unstarted && (alone || w->bypassed > 0))
+        next = record_start(w, true);
+    if (next == NULL) {
+        w->bypassed++;
+        next = runq_pop(&w->ready);
+    }
+    if (next == me) {
+        task_move(me, TASK_RUNNING);
+        return 0;
+    }
+    return (int)worker_switch(w, me, next);
+}
+
+int rv_yield(void)
+{
+    struct task *me = task_self("rv_yield");
+    struct worker *w = me->worker;
+
+    if (task_over(me))
+        return -ECANCELED;
+    if (__builtin_expect(w->unstarted != 0 || w->credit <= 1, 0))
+        return yield_slow(w, me);
+    w->credit--;
+    if (runq_empty(&w->ready))
+        return 0;
+    me->ctx.value = 0;
+    worker_ready(w, me);
+    return (int)worker_switch(w, me, runq_pop(&w->ready));
+}
+
+static bool sleep_abort(struct task *t, void *on)
+{
+    (void)t;
+    (void)on;
+    return true; /* the doorway's own timer is all there is */
+}
+
+static const struct wait_kind sleep_kind = {"rv_sleep", sleep_abort};
+
+int rv_sleep_until(rv_time when)
+{
+    struct task *me = task_self("rv_sleep_until");
+
+    if (task_over(me))
+        return -ECANCELED;
+    if (when != RV_NEVER && when <= rv_now())
+        return rv_yield();
+    return (int)wait_park(me, &sleep_kind, NULL, when);
+}
+
+int rv_sleep(rv_time span)
+{
+    struct task *me = task_self("rv_sleep");
+
+    if (task_over(me))
+        return -ECANCELED;
+    if (span <= 0)
+        return rv_yield();
+    return (int)wait_park(me, &sleep_kind, NULL, rv_after(span));
+}

@@ -1,0 +1,74 @@
+/* wait.c: ends of waits. See wait.h. */
+#include "sched/wait.h"
+
+#include <errno.h>
+
+/* How long a cancelled kernel operation may keep its task before that is worth a line. */
+#define STUCK_AFTER_NS (5 * RV_S)
+
+void wait_arm(struct task *t, int64_t when)
+{
+    struct timers *timers = &t->worker->timers;
+
+    if (t->timer == 0)
+        t->timer = timers_new(timers, t);
+    timers_set(timers, t->timer, when);
+    t->armed = when;
+}
+
+void wait_wake(struct task *t, long value)
+{
+    t->wait = NULL;
+    t->asked = false;
+    t->ctx.value = value;
+    worker_ready(t->worker, t);
+}
+
+void wait_cancel(struct task *t)
+{
+    int64_t later;
+
+    if (t->state != TASK_PARKED || t->asked || t->wait->abort == NULL)
+        return;
+    t->asked = true;
+    if (t->wait->abort(t, t->wait_on)) {
+        wait_wake(t, -ECANCELED);
+        return;
+    }
+    later = clock_sum(t->worker->now, STUCK_AFTER_NS);
+    if (t->state == TASK_PARKED && later < t->armed)
+        wait_arm(t, later);
+}
+
+static void report_stuck(struct task *t)
+{
+    char who[256];
+
+    task_describe(t, who, sizeof who);
+    report("%s was cancelled in %s 5 s ago and must wait on: the kernel still holds its buffers", who,
+           t->wait->name);
+}
+
+void wait_timer(struct task *t)
+{
+    int64_t now = t->worker->now, next;
+
+    t->armed = RV_NEVER;
+    if (t->state != TASK_PARKED)
+        return;
+    if (t->asked) {
+        report_stuck(t);
+        return;
+    }
+    if (t->wait_until <= now) {
+        wait_wake(t, 0);
+        return;
+    }
+    if (t->wait->abort && t->scope->due <= now) {
+        wait_cancel(t);
+        return;
+    }
+    next = t->wait->abort && t->scope->due < t->wait_until ? t->scope->due : t->wait_until;
+    if (next != RV_NEVER)
+        wait_arm(t, next);
+}

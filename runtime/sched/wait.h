@@ -1,0 +1,55 @@
+/* wait.h: the doorway. Everything that waits passes through wait_park().
+ *
+ * A wait has a kind (its name in dumps, and how to end it early) and the object it is on. It ends
+ * exactly once, by wait_wake(), which takes the task from parked to ready and hands over the
+ * value that its call returns. Who may wake: the object itself (the completion came), the wait's
+ * own time, or a cancellation. A cancellation asks the kind's abort():
+ *   - true: the wait is off its object now; the doorway wakes with -ECANCELED (a sleep, a queue);
+ *   - false: the owner was asked, and will wake when it is done with the waiter's memory (a
+ *     kernel operation: its own completion decides, and a result that came first wins).
+ * A kind without abort is not a cancel point: a group's join, a close.
+ *
+ * Deadlines: a task has one timer. wait_park() arms it for the nearest time that matters, unless
+ * it is armed for an earlier one already, and nobody disarms it: if it fires and the time has
+ * moved on, it is armed again. A deadline around each recv() thus costs two stores.
+ *
+ * Parked for ever, nothing pending: the worker's loop sees that and reports a deadlock.
+ */
+#ifndef SCHED_WAIT_H
+#define SCHED_WAIT_H
+
+#include "sched/scope.h"
+#include "sched/worker.h"
+
+struct wait_kind {
+    const char *name; /* unique: which call waits, and in which of its waits */
+    bool (*abort)(struct task *t, void *on);
+};
+
+void wait_arm(struct task *t, int64_t when); /* to an earlier time */
+void wait_wake(struct task *t, long value);
+void wait_cancel(struct task *t); /* its scope was cancelled or is due; parked or not */
+void wait_timer(struct task *t);  /* its timer fired */
+
+/* Tail-call it if you can: comes back with the wake's value. `until`: the wait's own time, when it
+ * ends with 0. */
+static inline long wait_park(struct task *me, const struct wait_kind *kind, void *on, int64_t until)
+{
+    struct worker *w = me->worker;
+    int64_t when = until;
+
+    me->wait = kind;
+    me->wait_on = on;
+    me->wait_until = until;
+    me->wait_since = w->now;
+    if (!me->linked)
+        scope_link(me);
+    if (kind->abort && me->scope->due < when)
+        when = me->scope->due;
+    if (when < me->armed)
+        wait_arm(me, when);
+    task_move(me, TASK_PARKED);
+    return worker_switch(w, me, worker_next(w));
+}
+
+#endif

@@ -1,0 +1,145 @@
+/* worker.c: the loop of a worker, and what a switch costs when it is not plain. See worker.h. */
+#include "sched/worker.h"
+
+#include <errno.h>
+
+#include "kernel/fds.h"
+#include "sched/record.h"
+#include "sched/wait.h"
+
+enum { TRIM_MOST = 256 }; /* stacks a pass: each is a system call */
+
+__thread struct worker *worker_self __attribute__((tls_model("initial-exec")));
+
+/* ---- switching ---- */
+
+/* A switch that sanitizers or a floating-point environment take part in. */
+long worker_switch_slow(struct task *from, struct task *to)
+{
+    long value;
+
+    if (from->own_fenv && from->state != TASK_FINISHED)
+        fenv_save(&from->fenv);
+    if (from->own_fenv | to->own_fenv)
+        fenv_load(to->own_fenv ? &to->fenv : &from->worker->fenv);
+    sanitize_leave(&from->stack.sanitizer, from->state == TASK_FINISHED, &to->stack.sanitizer);
+    value = context_switch(&from->ctx, &to->ctx);
+    sanitize_arrive(&from->stack.sanitizer);
+    return value;
+}
+
+void worker_entered(struct task *me)
+{
+    sanitize_arrive(&me->stack.sanitizer);
+}
+
+void worker_pause(struct worker *w)
+{
+    struct task *me = w->task;
+
+    worker_ready(w, me);
+    (void)worker_switch(w, me, &w->loop);
+}
+
+struct task *worker_next_slow(struct worker *w)
+{
+    while (w->credit > 0) {
+        bool ready = !runq_empty(&w->ready);
+
+        if (w->unstarted && (!ready || w->bypassed >= BYPASS_MAX)) {
+            struct task *t = record_start(w, ready);
+
+            if (t)
+                return t;
+            continue; /* its group was told, and someone may be ready now */
+        }
+        if (!ready)
+            break;
+        w->bypassed++;
+        return runq_pop(&w->ready);
+    }
+    return &w->loop;
+}
+
+/* ---- the loop ---- */
+
+static bool idle(const struct worker *w)
+{
+    return runq_empty(&w->ready) && w->unstarted == 0;
+}
+
+/* Nothing is ready, no time is set, the kernel has nothing of ours: nobody can ever be woken. */
+static bool deadlocked(const struct worker *w)
+{
+    return idle(w) && !timers_any(&w->timers) && w->kernel->under_way == 0 &&
+           fds_waiting(w->kernel) == 0;
+}
+
+/* Told, then ended as any shutdown is: by cancelling what can be, and joining. */
+static void break_deadlock(struct worker *w)
+{
+    report("deadlock: all tasks asleep, nothing pending; who waits for what:");
+    rv_dump(2);
+    if (!w->deadlocked) {
+        w->deadlocked = true;
+        report("cancelling them all; rv_run() will return -EDEADLK");
+        scope_cancel(&w->root.scope);
+    }
+    if (idle(w))
+        die("deadlock: what waits cannot be cancelled (a shield without a deadline?)");
+}
+
+/* What an idle moment is for: nothing here is urgent, and nothing ticks once it is done. */
+static void chores(struct worker *w)
+{
+    bool more = stack_trim(&w->stacks, TRIM_MOST);
+
+    w->chores_at = more ? w->now : RV_NEVER;
+    if (fds_verify(w->kernel) && !more)
+        worker_chore(w);
+}
+
+/* When the kernel step must be back: 0, do not wait. */
+static int64_t wait_until(const struct worker *w)
+{
+    int64_t next;
+
+    if (!idle(w))
+        return 0;
+    next = timers_next(&w->timers);
+    return next < w->chores_at ? next : w->chores_at;
+}
+
+static void kernel_pass(struct worker *w)
+{
+    struct kernel *k = w->kernel;
+    struct task *t;
+
+    k->room->step(k, wait_until(w));
+    w->now = k->room->now(k);
+    while ((t = timers_pop(&w->timers, w->now)))
+        wait_timer(t);
+    if (w->now >= w->chores_at)
+        chores(w);
+}
+
+void worker_loop(struct worker *w)
+{
+    while (w->root.live) {
+        struct task *next;
+
+        w->credit = PASS_CREDIT;
+        task_move(&w->loop, TASK_READY);
+        next = worker_next(w);
+        if (next == &w->loop)
+            task_move(&w->loop, TASK_RUNNING);
+        else
+            (void)worker_switch(w, &w->loop, next);
+        if (w->root.live == 0)
+            break;
+        if (deadlocked(w))
+            break_deadlock(w);
+        else
+            kernel_pass(w);
+    }
+}

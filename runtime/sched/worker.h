@@ -1,0 +1,128 @@
+/* worker.h: one OS thread that runs tasks, and all that it owns; nothing here is locked.
+ *
+ * A pass: run what is ready until nothing is or the credit is used up, then one step of the
+ * kernel (worker.c). Tasks switch straight to each other; the loop, on the thread's own stack, is
+ * a task like the others that gets its turn when there is no better one.
+ *
+ * Credit is what a pass may spend before the kernel is asked again: one for each resume, more
+ * for a call that did its work without parking, so that neither two tasks that wake each other
+ * nor a connection that always has data can keep the rest from being served (hazard 40).
+ *
+ * What runs next: the ready tasks in order, then the newest record. Newest first keeps a tree
+ * of spawns depth-first (a million tasks on seven stacks); so that it starves nobody, a
+ * yield lets the oldest record start if a ready task ran since the last start, and in any case it
+ * starts after BYPASS_MAX resumes (hazard 52).
+ */
+#ifndef SCHED_WORKER_H
+#define SCHED_WORKER_H
+
+#include "base/slab.h"
+#include "base/timers.h"
+#include "kernel/kernel.h"
+#include "sched/runq.h"
+#include "sched/task.h"
+
+enum {
+    PASS_CREDIT = 256,
+    CALL_CREDIT = 4, /* a system call that did not park, against a resume */
+    BYPASS_MAX = 64,
+};
+
+#define CHORES_AFTER_NS (250 * RV_MS)
+
+struct worker {
+    struct task *task; /* who runs */
+    int credit;
+    int bypassed;       /* resumes of ready tasks since a record started, while there are some */
+    size_t unstarted;   /* records */
+    int64_t now;        /* the pass's clock */
+    struct runq ready;
+    struct link records; /* newest first */
+
+    struct timers timers;
+    struct kernel *kernel;
+    struct slab record_slab;      /* without copy */
+    struct slab record_copy_slab; /* with a small one */
+    struct stack_arena stacks;
+    struct stack_pool *default_stacks;
+    size_t started;          /* tasks with a stack */
+    size_t started_room;     /* how many the run queue and the timers have room for */
+    size_t tasks_max;
+    uint64_t last_id;
+    int64_t chores_at; /* when to look after idle stacks and old waits; RV_NEVER: nothing to do */
+    bool deadlocked;
+    struct fenv fenv; /* of tasks that have none of their own */
+    struct task loop; /* the thread itself */
+    rv_group root;
+};
+
+/* This thread's, NULL outside rv_run(). A task never changes thread, so that neither the address
+ * nor the value can be cached wrongly across a switch (hazard 1). */
+extern __thread struct worker *worker_self;
+
+_Noreturn void worker_missing(const char *call);
+
+/* The task that makes this public call; dies naming the call where there is none. */
+static inline struct task *task_self(const char *call)
+{
+    struct worker *w = worker_self;
+
+    if (__builtin_expect(w == NULL, 0))
+        worker_missing(call);
+    return w->task;
+}
+
+struct task *worker_next_slow(struct worker *w);
+
+/* Who runs next, the loop if nobody. The caller is no longer running, or ready and queued. */
+static inline struct task *worker_next(struct worker *w)
+{
+    if (__builtin_expect(--w->credit > 0 && w->unstarted == 0 && !runq_empty(&w->ready), 1))
+        return runq_pop(&w->ready);
+    return worker_next_slow(w);
+}
+
+long worker_switch_slow(struct task *from, struct task *to);
+
+/* Leaves `from` for `to`. Tail-call it: comes back with from->ctx.value when `from` is resumed. */
+static inline long worker_switch(struct worker *w, struct task *from, struct task *to)
+{
+    ASSERT(to->worker == w);
+    task_move(to, TASK_RUNNING);
+    w->task = to;
+    if (STACK_SANITIZED || __builtin_expect(from->own_fenv | to->own_fenv, 0))
+        return worker_switch_slow(from, to);
+    return context_switch(&from->ctx, &to->ctx);
+}
+
+static inline void worker_ready(struct worker *w, struct task *t)
+{
+    task_move(t, TASK_READY);
+    runq_push(&w->ready, t);
+}
+
+/* The first thing on a task's stack. */
+void worker_entered(struct task *me);
+
+/* Puts the running task behind the ready ones and runs the loop: the pass is over. */
+void worker_pause(struct worker *w);
+
+/* A call did its work without parking: it pays, and lets others run if the pass is over. */
+static inline void worker_charge(struct worker *w)
+{
+    w->credit -= CALL_CREDIT;
+    if (__builtin_expect(w->credit <= 0, 0))
+        worker_pause(w);
+}
+
+/* Runs tasks until the root group is empty. */
+void worker_loop(struct worker *w);
+
+/* Something wants looking after when the worker has been idle a while. */
+static inline void worker_chore(struct worker *w)
+{
+    if (w->chores_at == RV_NEVER)
+        w->chores_at = w->now + CHORES_AFTER_NS;
+}
+
+#endif
