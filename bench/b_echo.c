@@ -37,7 +37,7 @@
 #include "bench.h"
 #include "echo.h"
 
-enum { MESSAGE = 64, WARM_MS = 100, SPARE_FDS = 64 };
+enum { MESSAGE = 64, WARM_MS = 50, SPARE_FDS = 64 };
 
 struct setting {
     const char *name;
@@ -45,10 +45,10 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-    {"50", 50, 1, 500, 11},
-    {"1000", 1000, 1, 500, 11},
-    {"10000", 10000, 1, 1000, 9},
-    {"50_d8", 50, 8, 500, 11},
+    {"50", 50, 1, 250, 21},
+    {"1000", 1000, 1, 250, 21},
+    {"10000", 10000, 1, 600, 13},
+    {"50_d8", 50, 8, 250, 21},
 };
 
 enum { RAW_EPOLL, RAW_URING_FIRST, RAW_URING_LAST = RAW_URING_FIRST + 2, REEVE, CONTENDERS };
