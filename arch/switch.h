@@ -32,14 +32,14 @@
 
 struct context {
     void *sp;   /* the saved frame, while switched out */
-    long value; /* what its context_switch() will return */
+    int value; /* what its context_switch() will return */
 };
 
 _Static_assert(offsetof(struct context, sp) == CONTEXT_SP, "frame.h and struct context agree");
 _Static_assert(offsetof(struct context, value) == CONTEXT_VALUE, "frame.h and struct context agree");
 
 /* Leaves `from`, continues `to` where it left. Returns from->value when someone switches back. */
-long context_switch(struct context *from, struct context *to);
+int context_switch(struct context *from, struct context *to);
 
 /* Calls fn(arg) on the stack of the switched-out context ctx, below what it saved, as if the
  * code that is suspended there had called it: a backtrace taken in fn shows that code. Returns

@@ -33,13 +33,13 @@ static void prepare(struct coroutine *c, size_t shift, void (*entry)(void *))
     context_prepare(&c->context, c->stack, c->stack + STACK_BYTES - shift, entry, c);
 }
 
-static long enter(struct coroutine *c, long value)
+static int enter(struct coroutine *c, int value)
 {
     c->context.value = value;
     return context_switch(&outside.context, &c->context);
 }
 
-static long leave(struct coroutine *c, long value)
+static int leave(struct coroutine *c, int value)
 {
     outside.context.value = value;
     return context_switch(&c->context, &outside.context);
@@ -51,19 +51,19 @@ static void add_up(void *arg)
 {
     struct coroutine *c = arg;
 
-    for (long got = leave(c, c->number);; got = leave(c, c->seen))
+    for (int got = leave(c, c->number);; got = leave(c, c->seen))
         c->seen += got;
 }
 
 TEST(the_argument_reaches_the_entry_and_values_travel_both_ways)
 {
     struct coroutine c = {.number = 42};
-    long sum = 0;
+    int sum = 0;
 
     prepare(&c, 0, add_up);
     CHECK_EQ(enter(&c, -1), 42);
-    for (long i = -5; i < 100; i++)
-        CHECK_EQ(enter(&c, i << 40), (sum += i << 40));
+    for (int i = -5; i < 100; i++)
+        CHECK_EQ(enter(&c, i * 65537), (sum += i * 65537));
 }
 
 static struct coroutine ring[RING];
@@ -74,7 +74,7 @@ static void pass_on(void *arg)
 
     for (;;) {
         next->context.value = ++c->seen * RING + c->number;
-        long got = context_switch(&c->context, &next->context);
+        int got = context_switch(&c->context, &next->context);
         CHECK_EQ(got, c->number == 0 ? -c->seen : (c->seen + 1) * RING + c->number - 1);
     }
 }
@@ -85,7 +85,7 @@ TEST(a_thousand_contexts_pass_values_round_a_ring)
         ring[i].number = i;
         prepare(&ring[i], (size_t)i % 64 * 64, pass_on);
     }
-    for (long round = 0; round < 100; round++)
+    for (int round = 0; round < 100; round++)
         CHECK_EQ(enter(&ring[0], -round), (round + 1) * RING + RING - 1);
 }
 

@@ -54,7 +54,7 @@
 
     .text
 
-/* long context_switch(struct context *from: x0, struct context *to: x1) */
+/* int context_switch(struct context *from: x0, struct context *to: x1) */
 function context_switch
     hint #34 /* bti c, in the spelling that any assembler takes */
     sub sp, sp, #FRAME_BYTES
@@ -75,7 +75,7 @@ function context_switch
     ldr x9, [x1, #CONTEXT_SP]
     mov sp, x9
     /* Now on the other stack: from here a backtrace is that of `to`. */
-    ldr x0, [x1, #CONTEXT_VALUE]
+    ldr w0, [x1, #CONTEXT_VALUE]
     ldp x29, x30, [sp, #FRAME_X29]
     ldp x19, x20, [sp, #FRAME_X19]
     ldp x21, x22, [sp, #FRAME_X21]

@@ -30,7 +30,7 @@ static void start_run(unsigned high, unsigned low)
     abort();
 }
 
-long context_switch(struct context *from, struct context *to)
+int context_switch(struct context *from, struct context *to)
 {
     ucontext_t here;
 

@@ -41,7 +41,7 @@
 
     .text
 
-/* long context_switch(struct context *from: rdi, struct context *to: rsi) */
+/* int context_switch(struct context *from: rdi, struct context *to: rsi) */
 function context_switch
     endbr64
     subq $FRAME_RIP, %rsp
@@ -57,7 +57,7 @@ function context_switch
     movq CONTEXT_SP(%rsi), %rsp
     /* Now on the other stack: from here a backtrace is that of `to`. */
     movq FRAME_RIP(%rsp), %rcx
-    movq CONTEXT_VALUE(%rsi), %rax
+    movl CONTEXT_VALUE(%rsi), %eax
     movq FRAME_RBP(%rsp), %rbp
     movq FRAME_RBX(%rsp), %rbx
     movq FRAME_R12(%rsp), %r12

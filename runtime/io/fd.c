@@ -52,7 +52,7 @@ static void closed(struct kop *op)
     struct closing *c = CONTAINER(op, struct closing, op);
 
     fds_close_end(c->e);
-    wait_wake(c->task, op->result);
+    wait_wake(c->task, (int)op->result);
 }
 
 int rv_close(int fd)
@@ -70,5 +70,5 @@ int rv_close(int fd)
         (void)wait_park(me, &drain_kind, here.e, RV_NEVER);
     }
     k->room->submit(k, &here.op);
-    return (int)wait_park(me, &close_kind, here.e, RV_NEVER);
+    return wait_park(me, &close_kind, here.e, RV_NEVER);
 }

@@ -32,7 +32,7 @@ int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind)
     if (err < 0)
         return err;
     worker_chore(io->me->worker); /* to see, if this takes long, that the number still means this file */
-    return (int)wait_park(io->me, kind, &here, RV_NEVER);
+    return wait_park(io->me, kind, &here, RV_NEVER);
 }
 
 /* ---- operations ---- */
@@ -49,7 +49,7 @@ static void operation_done(struct kop *op)
 
     if (o->e)
         fds_remove_op(o->e, op);
-    wait_wake(o->task, op->result);
+    wait_wake(o->task, (int)op->result);
 }
 
 bool io_abort_operation(struct task *t, void *on)

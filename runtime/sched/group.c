@@ -101,7 +101,7 @@ static int wait_for_room(struct task *me, rv_group *g)
     else
         g->room_first = &here;
     g->room_last = &here;
-    return (int)wait_park(me, &room_kind, g, RV_NEVER);
+    return wait_park(me, &room_kind, g, RV_NEVER);
 }
 
 /* A task that never started: the group hears of it as of a child that failed. */
@@ -222,5 +222,5 @@ int rv_group_close(rv_group *g, int result)
     if (g->live == 0)
         return settle(g);
     g->closing = true;
-    return (int)wait_park(me, &join_kind, g, RV_NEVER);
+    return wait_park(me, &join_kind, g, RV_NEVER);
 }

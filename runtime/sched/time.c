@@ -37,7 +37,7 @@ static int yield_slow(struct worker *w, struct task *me)
         task_move(me, TASK_RUNNING);
         return 0;
     }
-    return (int)worker_switch(w, me, next);
+    return worker_switch(w, me, next);
 }
 
 int rv_yield(void)
@@ -54,7 +54,7 @@ int rv_yield(void)
         return 0;
     me->ctx.value = 0;
     worker_ready(w, me);
-    return (int)worker_switch(w, me, runq_pop(&w->ready));
+    return worker_switch(w, me, runq_pop(&w->ready));
 }
 
 static bool sleep_abort(struct task *t, void *on)
@@ -74,7 +74,7 @@ int rv_sleep_until(rv_time when)
         return -ECANCELED;
     if (when != RV_NEVER && when <= rv_now())
         return rv_yield();
-    return (int)wait_park(me, &sleep_kind, NULL, when);
+    return wait_park(me, &sleep_kind, NULL, when);
 }
 
 int rv_sleep(rv_time span)
@@ -85,5 +85,5 @@ int rv_sleep(rv_time span)
         return -ECANCELED;
     if (span <= 0)
         return rv_yield();
-    return (int)wait_park(me, &sleep_kind, NULL, rv_after(span));
+    return wait_park(me, &sleep_kind, NULL, rv_after(span));
 }

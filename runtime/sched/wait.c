@@ -16,7 +16,7 @@ void wait_arm(struct task *t, int64_t when)
     t->armed = when;
 }
 
-void wait_wake(struct task *t, long value)
+void wait_wake(struct task *t, int value)
 {
     t->wait = NULL;
     t->asked = false;

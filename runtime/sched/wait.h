@@ -27,13 +27,13 @@ struct wait_kind {
 };
 
 void wait_arm(struct task *t, int64_t when); /* to an earlier time */
-void wait_wake(struct task *t, long value);
+void wait_wake(struct task *t, int value);
 void wait_cancel(struct task *t); /* its scope was cancelled or is due; parked or not */
 void wait_timer(struct task *t);  /* its timer fired */
 
 /* Tail-call it if you can: comes back with the wake's value. `until`: the wait's own time, when it
  * ends with 0. */
-static inline long wait_park(struct task *me, const struct wait_kind *kind, void *on, int64_t until)
+static inline int wait_park(struct task *me, const struct wait_kind *kind, void *on, int64_t until)
 {
     struct worker *w = me->worker;
     int64_t when = until;

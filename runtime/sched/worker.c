@@ -14,9 +14,9 @@ __thread struct worker *worker_self __attribute__((tls_model("initial-exec")));
 /* ---- switching ---- */
 
 /* A switch that sanitizers or a floating-point environment take part in. */
-long worker_switch_slow(struct task *from, struct task *to)
+int worker_switch_slow(struct task *from, struct task *to)
 {
-    long value;
+    int value;
 
     if (from->own_fenv && from->state != TASK_FINISHED)
         fenv_save(&from->fenv);

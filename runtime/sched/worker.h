@@ -82,10 +82,10 @@ static inline struct task *worker_next(struct worker *w)
     return worker_next_slow(w);
 }
 
-long worker_switch_slow(struct task *from, struct task *to);
+int worker_switch_slow(struct task *from, struct task *to);
 
 /* Leaves `from` for `to`. Tail-call it: comes back with from->ctx.value when `from` is resumed. */
-static inline long worker_switch(struct worker *w, struct task *from, struct task *to)
+static inline int worker_switch(struct worker *w, struct task *from, struct task *to)
 {
     ASSERT(to->worker == w);
     task_move(to, TASK_RUNNING);
