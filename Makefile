@@ -100,7 +100,7 @@ objects = $(patsubst %,$(B)/%.o,$(basename $(1)))
 programs = $(patsubst %,$(B)/%,$(basename $(1)))
 
 ifeq ($(port_sources),)
-ifeq ($(filter help clean deps tidy tidy-deep,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean deps tidy tidy-deep format hazards check-arch,$(MAKECMDGOALS)),)
 $(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard arch/*/.))))
 endif
 endif
@@ -256,11 +256,15 @@ check-arch: ## the ports of all CPUs that can be run here, under qemu where it m
 
 # ---- style ----
 
-.PHONY: tidy tidy-deep hazards
+.PHONY: tidy tidy-deep format hazards
 deep_checks := -*,clang-analyzer-*,bugprone-*, -bugprone-easily-swappable-parameters, \
 	-bugprone-reserved-identifier, -bugprone-assignment-in-if-condition
 tidy: ## the style, as a check: layers, lengths, names, format
 	tools/tidy
+
+format: ## lay the sources out anew, with clang-format 14
+	find include arch runtime tests bench examples -name '*.[ch]' -o -name '*.cc' | \
+		xargs clang-format-14 -i
 
 tidy-deep: ## cppcheck and clang-tidy over the library; slow
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
