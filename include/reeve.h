@@ -140,9 +140,8 @@ struct rv_scope {
     rv_scope *outer;       /* the scope around this one; NULL at the root */
     void *owner;           /* the task that opened it */
     rv_time deadline;      /* its own */
-    rv_time due;           /* the nearest of its own and, unless it is a shield, all outer ones */
+    rv_time due;           /* over from here on: its own and all outer deadlines, cancels */
     unsigned char called;  /* rv_cancel came, and before the deadline */
-    unsigned char reached; /* a cancel of this scope or of an outer one holds here */
     unsigned char shield;
     unsigned char in_group; /* this is rv_group.scope */
 };

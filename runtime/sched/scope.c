@@ -19,29 +19,10 @@ void scope_link(struct task *me)
 
 void scope_unlink(struct task *me)
 {
-    if (!me->linked)
-        return;
     if (me->group->parked == &me->sibling)
         me->group->parked = list_empty(&me->sibling) ? NULL : me->sibling.next;
     list_remove_fast(&me->sibling);
     me->linked = false;
-}
-
-void scope_open(struct task *me, rv_scope *s, int64_t deadline, bool shield, bool in_group)
-{
-    rv_scope *outer = me->scope;
-
-    if (!me->linked && me->group)
-        scope_link(me);
-    s->outer = outer;
-    s->owner = me;
-    s->deadline = deadline;
-    s->due = shield || deadline < outer->due ? deadline : outer->due;
-    s->called = false;
-    s->reached = !shield && outer->reached;
-    s->shield = shield;
-    s->in_group = in_group;
-    me->scope = s;
 }
 
 void rv_scope_open(rv_scope *s, rv_time deadline)
@@ -92,9 +73,9 @@ bool rv_cancelled(void)
 
 static void reach(rv_scope *s, rv_group **to_visit)
 {
-    if (s->reached)
+    if (s->due == SCOPE_CANCELLED)
         return;
-    s->reached = true;
+    s->due = SCOPE_CANCELLED;
     if (s->in_group) {
         rv_group *g = CONTAINER(s, rv_group, scope);
 
@@ -137,7 +118,7 @@ void scope_cancel(rv_scope *s)
     struct task *owner = s->owner;
     rv_group *to_visit = NULL;
 
-    if (s->reached)
+    if (s->due == SCOPE_CANCELLED)
         return;
     reach(s, &to_visit);
     reach_inside(owner, s, &to_visit);

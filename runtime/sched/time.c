@@ -18,7 +18,7 @@ rv_time rv_after(rv_time span)
 
 /* The pass is over, or records wait: let one of them start if a ready task ran since the last one
  * did, so that spawners that only yield do not pile them up. */
-static int yield_slow(struct worker *w, struct task *me)
+static __attribute__((noinline)) int yield_slow(struct worker *w, struct task *me)
 {
     struct task *next = NULL;
     bool alone = runq_empty(&w->ready);

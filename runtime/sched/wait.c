@@ -16,14 +16,6 @@ void wait_arm(struct task *t, int64_t when)
     t->armed = when;
 }
 
-void wait_wake(struct task *t, int value)
-{
-    t->wait = NULL;
-    t->asked = false;
-    t->ctx.value = value;
-    worker_ready(t->worker, t);
-}
-
 void wait_cancel(struct task *t)
 {
     int64_t later;

@@ -27,9 +27,15 @@ struct wait_kind {
 };
 
 void wait_arm(struct task *t, int64_t when); /* to an earlier time */
-void wait_wake(struct task *t, int value);
 void wait_cancel(struct task *t); /* its scope was cancelled or is due; parked or not */
 void wait_timer(struct task *t);  /* its timer fired */
+
+static inline void wait_wake(struct task *t, int value)
+{
+    t->asked = false;
+    t->ctx.value = value;
+    worker_ready(t->worker, t);
+}
 
 /* Tail-call it if you can: comes back with the wake's value. `until`: the wait's own time, when it
  * ends with 0. */
