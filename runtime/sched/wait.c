@@ -28,7 +28,10 @@ void wait_cancel(struct task *t)
         return;
     }
     later = clock_sum(t->worker->now, STUCK_AFTER_NS);
-    if (t->state == TASK_PARKED && later < t->armed)
+    if (t->state != TASK_PARKED)
+        return;
+    t->wait_until = later; /* its own time does not count any more */
+    if (later < t->armed)
         wait_arm(t, later);
 }
 
@@ -48,8 +51,11 @@ void wait_timer(struct task *t)
     t->armed = RV_NEVER;
     if (t->state != TASK_PARKED)
         return;
-    if (t->asked) {
-        report_stuck(t);
+    if (t->asked) { /* the timer may have been armed for an earlier time before */
+        if (t->wait_until <= now)
+            report_stuck(t);
+        else
+            wait_arm(t, t->wait_until);
         return;
     }
     if (t->wait_until <= now) {
