@@ -306,7 +306,11 @@ static unsigned newest(unsigned flags)
 }
 
 /* DEFER_TASKRUN needs SINGLE_ISSUER, and TASKRUN_FLAG needs one of the TASKRUN modes: a kernel
- * without DEFER_TASKRUN is asked for COOP_TASKRUN in its place. */
+ * without DEFER_TASKRUN is asked for COOP_TASKRUN in its place.
+ *
+ * The completion queue is twice as long as the other at least: a watch speaks as soon as it is
+ * armed, so that a queue that one enter's watches fill, while another's wait to get in, ends
+ * them all and has them armed again, for ever. */
 static int try_flags(struct uring *u, unsigned entries, unsigned cq_entries)
 {
     unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -316,7 +320,7 @@ static int try_flags(struct uring *u, unsigned entries, unsigned cq_entries)
     for (;;) {
         struct io_uring_params params = {
             .flags = flags | IORING_SETUP_CQSIZE,
-            .cq_entries = cq_entries < entries ? entries : cq_entries,
+            .cq_entries = cq_entries < 2 * entries ? 2 * entries : cq_entries,
         };
         unsigned dropped;
 
