@@ -32,7 +32,10 @@ int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind)
     if (err < 0)
         return err;
     worker_chore(io->me->worker); /* to see, if this takes long, that the number still means this file */
-    return wait_park(io->me, kind, &here, RV_NEVER);
+    err = wait_park(io->me, kind, &here, RV_NEVER);
+    if (err == 0 && (io->e->closing || io->e->life != io->life))
+        return -EBADF; /* after the wake, and before we ran */
+    return err;
 }
 
 /* ---- operations ---- */
@@ -71,7 +74,7 @@ static long operate_once(struct io *io, const struct kop *what, const struct wai
         fds_add_op(io->e, &here.op);
     io->k->room->submit(io->k, &here.op);
     result = wait_park(io->me, kind, &here, RV_NEVER);
-    if (here.op.closing && (result == -ECANCELED || result == -EINTR))
+    if (here.op.closing && (result == -ECANCELED || result == -EINTR || result == -EAGAIN))
         return -EBADF;
     if (result == -EINTR && task_over(io->me))
         return -ECANCELED;
@@ -83,18 +86,22 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct
     long result;
 
     for (;;) {
+        uint32_t events = io->e ? io->e->events : 0;
+
         result = operate_once(io, what, &kinds[0]);
         if (result == -EAGAIN && bit && io->e) {
-            fds_spent(io->e, bit);
-            result = io_wait_ready(io, bit, &kinds[1]);
+            result = 0;
+            if (io->e->events == events) { /* else readiness changed after the kernel had looked */
+                fds_spent(io->e, bit);
+                result = io_wait_ready(io, bit, &kinds[1]);
+            }
             if (result < 0)
                 return result;
         } else if (result != -EINTR) {
             return result;
         }
-        if (task_over(io->me))
-            return -ECANCELED;
-        if (io->e && io->e->closing)
-            return -EBADF;
+        result = io->e ? io_still(io) : task_over(io->me) ? -ECANCELED : 0;
+        if (result < 0)
+            return result;
     }
 }

@@ -22,16 +22,51 @@ struct io {
     struct task *me;
     struct kernel *k;
     struct fd_entry *e;
+    uint32_t life; /* e->life when the call began */
 };
 
 /* 0, -ECANCELED, -EBADF, -ENOMEM. */
 static inline int io_begin(struct io *io, const char *call, int fd)
 {
+    int err;
+
     io->me = task_self(call);
     io->k = io->me->worker->kernel;
     if (task_over(io->me))
         return -ECANCELED;
-    return fds_get(io->k, fd, &io->e);
+    err = fds_get(io->k, fd, &io->e);
+    if (__builtin_expect(err == 0, 1))
+        io->life = io->e->life;
+    return err;
+}
+
+/* For calls that read: an error that the last one met behind its data comes first. */
+static inline int io_begin_read(struct io *io, const char *call, int fd)
+{
+    int err = io_begin(io, call, fd);
+
+    if (__builtin_expect(err == 0 && io->e->kept, 0)) {
+        err = io->e->kept;
+        io->e->kept = 0;
+    }
+    return err;
+}
+
+/* The call has `done` bytes to return and not the error that came behind them, which the
+ * kernel may tell but once. */
+static inline void io_keep(struct io *io, long err)
+{
+    if (err != -ECANCELED && err != -EBADF)
+        io->e->kept = (int)err;
+}
+
+/* After others have run: 0, -ECANCELED, or -EBADF if the number was closed and may already lead
+ * to somebody else's file (hazard 23). */
+static inline int io_still(const struct io *io)
+{
+    if (io->e->closing || io->e->life != io->life)
+        return -EBADF;
+    return task_over(io->me) ? -ECANCELED : 0;
 }
 
 /* The abort() of calls that wait for readiness, and of those that wait for an operation. */

@@ -3,6 +3,9 @@
 
 #include <sys/socket.h>
 
+/* What these find nothing in says nothing of the data that a plain read would find. */
+enum { OTHER_QUEUES = MSG_OOB | MSG_ERRQUEUE };
+
 /* One call in the making: what to try, and how often it takes. */
 struct attempt {
     uint8_t bit;
@@ -50,7 +53,8 @@ static ssize_t transfer(struct io *io, const struct attempt *a, const struct wai
                 worker_charge(io->me->worker);
                 return n;
             }
-            fds_spent(io->e, a->bit);
+            if (!(a->flags & OTHER_QUEUES))
+                fds_spent(io->e, a->bit);
         }
         err = io_wait_ready(io, a->bit, kind);
         if (err < 0)
