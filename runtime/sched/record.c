@@ -17,21 +17,23 @@ static void release(struct worker *w, struct record *r)
         free(r);
 }
 
-int record_new_copied(struct worker *w, rv_group *g, const struct spawn *what)
+int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
+                      const char *site)
 {
+    int err = record_allowed(w);
     struct record *r;
 
-    if (what->len > record_stacks(w, g)->usable_bytes / 4)
+    if (err < 0)
+        return err;
+    if (len > record_stacks(w, g)->usable_bytes / 4)
         return -E2BIG;
-    if (what->len <= RECORD_COPY_SMALL)
-        r = slab_take(&w->record_copy_slab);
-    else
-        r = malloc(sizeof *r + what->len);
+    r = len <= RECORD_COPY_SMALL ? slab_take(&w->record_copy_slab) : malloc(sizeof *r + len);
     if (r == NULL)
         return -ENOMEM;
-    record_fill(w, r, g, what);
-    r->len = (uint32_t)what->len;
-    memcpy(r->copy, what->arg, what->len);
+    r->copied = true;
+    r->len = (uint32_t)len;
+    memcpy(r->copy, arg, len);
+    record_fill(w, r, g, fn, NULL, site);
     return 0;
 }
 

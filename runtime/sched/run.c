@@ -164,8 +164,7 @@ static int run_first(void *arg)
 static int run(struct worker *w, rv_fn *fn, void *arg)
 {
     struct first first = {fn, arg, 0};
-    struct spawn what = {.fn = run_first, .arg = &first, .site = "main@rv_run"};
-    int err = record_new(w, &w->root, &what);
+    int err = record_new(w, &w->root, run_first, &first, "main@rv_run");
 
     if (err == 0) {
         worker_loop(w);
