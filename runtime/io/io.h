@@ -66,11 +66,16 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
 /* Submits what is asked, and waits: its result. io->e is NULL for an operation
  * that has no descriptor yet. An -EAGAIN (an O_NONBLOCK descriptor) waits for `bit` and repeats;
  * kinds[0] names the operation, kinds[1] that wait. */
-long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct wait_kind kinds[2]);
+long io_operate(struct io *io, const struct kop *what, uint8_t bit,
+                const struct wait_kind kinds[2]);
 
-#define IO_OPERATION(call) \
-    {                      \
-        {call, io_abort_operation}, {call ", for readiness", io_abort_ready}}
+#define IO_OPERATION(call)                         \
+    {                                              \
+        {call, io_abort_operation},                \
+        {                                          \
+            call ", for readiness", io_abort_ready \
+        }                                          \
+    }
 
 /* Lengths as the kernel takes them: more is cut to what one call may move. */
 static inline uint32_t io_len(size_t len)

@@ -201,7 +201,11 @@ static int arm(struct kernel *k, struct fd_entry *e)
         return -EBADF;
     }
     *watch = (struct watch){
-        .op = {.code = KOP_WATCH, .fd = e->fd, .flags = WATCH_EVENTS, .done = on_end, .event = on_event},
+        .op = {.code = KOP_WATCH,
+               .fd = e->fd,
+               .flags = WATCH_EVENTS,
+               .done = on_end,
+               .event = on_event},
         .k = k,
         .entry = e,
     };

@@ -1,7 +1,7 @@
 /* uring.c: the io_uring room: one ring a worker, entered at most once a pass.
  *
  * Kernel facts used here, each with the version that brought it:
- *  - 5.13: multishot poll; IORING_FEAT_RSRC_TAGS tells that a kernel is at least that. Older: refused.
+ *  - 5.13: multishot poll; IORING_FEAT_RSRC_TAGS tells of a kernel that new; older is refused.
  *  - 5.11: EXT_ARG, the enter's own timeout. A zero timeout really sleeps (17 us), so a step
  *    that does not wait only fetches events.
  *  - SUBMIT_ALL 5.18, COOP_TASKRUN and TASKRUN_FLAG 5.19, SINGLE_ISSUER 6.0, DEFER_TASKRUN 6.1:
@@ -28,8 +28,9 @@
 
 enum {
     ENTRIES_LEAST = 8,
-    IO_WORKERS_BOUNDED = 16,   /* kernel threads for files; the default is by core, 8 on two */
-    IO_WORKERS_UNBOUNDED = 64, /* for what may block for ever; the default is by the hundred (hazard 31) */
+    IO_WORKERS_BOUNDED = 16, /* kernel threads for files; the default is by core, 8 on two */
+    IO_WORKERS_UNBOUNDED =
+        64, /* for what may block for ever; the default is by the hundred (hazard 31) */
     BUSY_ROUNDS_MAX = 1000,
     CANCEL_BIT = 1,
 };
@@ -200,7 +201,8 @@ static unsigned reap(struct uring *u)
     struct io_uring_cqe *cqe;
     unsigned head, count = 0;
 
-    io_uring_for_each_cqe(&u->ring, head, cqe) {
+    io_uring_for_each_cqe(&u->ring, head, cqe)
+    {
         complete(u, cqe);
         count++;
     }
@@ -345,8 +347,8 @@ static int set_up(struct uring *u, const struct kernel_config *config)
     else if (err < 0)
         say_why(err, "setting up the ring");
     else if (entries < config->ring_entries)
-        report("io_uring: lockable memory is short (ulimit -l): a ring of %u entries, not %u", entries,
-               config->ring_entries);
+        report("io_uring: lockable memory is short (ulimit -l): a ring of %u entries, not %u",
+               entries, config->ring_entries);
     return err;
 }
 
@@ -380,7 +382,7 @@ static int check(struct uring *u)
     err = prove(u);
     if (err < 0)
         say_why(err, "a first operation");
-    io_uring_register_ring_fd(&u->ring);                        /* 5.18; saves an fd look-up */
+    io_uring_register_ring_fd(&u->ring);                   /* 5.18; saves an fd look-up */
     io_uring_register_iowq_max_workers(&u->ring, workers); /* 5.15 */
     return err;
 }

@@ -27,8 +27,7 @@ void rv_group_open(rv_group *g, rv_time deadline)
 }
 
 /* The group is open: for calls that change it. */
-static inline __attribute__((always_inline)) struct task *group_self(const char *call,
-                                                                    rv_group *g)
+static inline __attribute__((always_inline)) struct task *group_self(const char *call, rv_group *g)
 {
     struct task *me = task_self(call);
 
@@ -127,8 +126,8 @@ static inline struct task *spawner(const char *call, rv_group *g, rv_fn *fn)
     return group_self(call, g);
 }
 
-static inline struct task *copying_spawner(const char *call, rv_group *g, rv_fn *fn, const void *arg,
-                                    size_t len)
+static inline struct task *copying_spawner(const char *call, rv_group *g, rv_fn *fn,
+                                           const void *arg, size_t len)
 {
     USAGE(arg != NULL || len == 0, "%s: the argument is NULL, and %zu bytes of it are wanted", call,
           len);
@@ -168,8 +167,7 @@ int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const
 {
     struct task *me = copying_spawner("rv_try_go_copy", g, fn, arg, len);
 
-    return g->live >= g->live_max ? -EAGAIN
-                                  : record_new_copied(me->worker, g, fn, arg, len, site);
+    return g->live >= g->live_max ? -EAGAIN : record_new_copied(me->worker, g, fn, arg, len, site);
 }
 
 /* ---- ending ---- */

@@ -60,7 +60,8 @@ bool record_reserve(struct worker *w)
     if (siblings == NULL)
         return false;
     w->siblings = siblings;
-    if (runq_reserve(&w->ready, (uint32_t)room) < 0 || timers_reserve(&w->timers, (uint32_t)room) < 0)
+    if (runq_reserve(&w->ready, (uint32_t)room) < 0 ||
+        timers_reserve(&w->timers, (uint32_t)room) < 0)
         return false;
     w->started_room = room;
     return true;
@@ -75,11 +76,12 @@ void record_fail(struct worker *w, struct record *r, bool first)
 
     site_split(r->site, name, sizeof name, &place);
     if (first)
-        report("no stack for task %llu \"%s\", spawned at %s, with %zu tasks started: %s",
-               (unsigned long long)r->id, name, place, w->started,
-               w->stacks.guard == STACK_GUARD_MPROTECT
-                   ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs none"
-                   : "no memory or address space");
+        report(
+            "no stack for task %llu \"%s\", spawned at %s, with %zu tasks started: %s",
+            (unsigned long long)r->id, name, place, w->started,
+            w->stacks.guard == STACK_GUARD_MPROTECT
+                ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs none"
+                : "no memory or address space");
     list_remove_fast(&r->link);
     w->unstarted--;
     release(w, r);

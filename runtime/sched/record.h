@@ -67,8 +67,8 @@ static inline int record_allowed(const struct worker *w)
     return __builtin_expect(w->started + w->unstarted >= w->tasks_max, 0) ? -EAGAIN : 0;
 }
 
-static inline void record_fill(struct worker *w, struct record *r, rv_group *g, rv_fn *fn, void *arg,
-                               const char *site)
+static inline void record_fill(struct worker *w, struct record *r, rv_group *g, rv_fn *fn,
+                               void *arg, const char *site)
 {
     r->fn = fn;
     r->arg = arg;

@@ -33,7 +33,8 @@ static void after_fork_in_child(void)
 int worker_missing(const char *call)
 {
     if (forked)
-        die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() anew",
+        die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() "
+            "anew",
             call);
     die("%s: called outside a task: there is no runtime on this thread; see rv_run()", call);
 }
