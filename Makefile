@@ -280,11 +280,11 @@ hazards: ## which hazards have a test of their own
 .PHONY: bench bench-quick bench-build demo
 bench-build: $(call programs,$(bench_programs)) ## build the benchmarks, run none
 
-bench: bench-build ## measure every primitive; A='--json yield' is handed to each program
-	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b $(A); done
+bench: bench-build ## measure every primitive; A='--json yield' is handed to bench/run
+	$(Q)bench/run --in $(B)/bench $(A)
 
-bench-quick: bench-build ## the same with fewer runs
-	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b --quick $(A); done
+bench-quick: bench-build ## the CPU rows, with fewer runs
+	$(Q)bench/run --quick --in $(B)/bench $(A)
 
 demo: $(B)/examples/tour ## build and run examples/tour.c
 	$(B)/examples/tour

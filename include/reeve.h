@@ -148,7 +148,6 @@ struct rv_scope {
 
 struct rv_group {
     rv_scope scope;
-    void *parked;     /* children that have waited at least once: a cancel visits these */
     void *room_first; /* rv_go calls that wait for room, oldest first */
     void *room_last;
     rv_group *next; /* while a cancel spreads: groups still to visit */
@@ -156,6 +155,7 @@ struct rv_group {
     size_t live;    /* children, started or not */
     size_t live_max;
     int error;             /* the first child's error */
+    unsigned seated; /* the first of the children that a cancel must visit, by seat */
     int result;            /* what rv_group_close was given */
     unsigned char closing; /* the owner waits in rv_group_close */
     unsigned char lost;    /* a child ended with -ECANCELED because the group was cancelled */

@@ -31,7 +31,7 @@ int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind)
 
     if (err < 0)
         return err;
-    worker_chore(io->me->worker); /* to see, if this takes long, that the number still means this file */
+    worker_verify_later(io->me->worker);
     return wait_park(io->me, kind, &here, RV_NEVER);
 }
 

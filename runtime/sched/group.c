@@ -19,7 +19,7 @@ void rv_group_open(rv_group *g, rv_time deadline)
 
     USAGE(g != NULL, "rv_group_open: the group is NULL");
     scope_open(me, &g->scope, deadline, false, true);
-    g->parked = NULL;
+    g->seated = 0;
     g->room_first = g->room_last = NULL;
     g->stacks = NULL;
     g->live = 0;

@@ -46,13 +46,19 @@ int record_run_copied(struct worker *w, struct record *r)
     return fn(copy);
 }
 
-/* Room to queue and time more tasks, so that waking and parking cannot fail. */
+/* Room to queue and seat more tasks, so that waking and parking cannot fail. */
 bool record_reserve(struct worker *w)
 {
     size_t room = w->started_room ? w->started_room * 2 : 64;
+    struct sibling *siblings;
 
-    if (room > UINT32_MAX / 2 || runq_reserve(&w->ready, (uint32_t)room) < 0 ||
-        timers_reserve(&w->timers, (uint32_t)room) < 0)
+    if (room > UINT32_MAX / 2)
+        return false;
+    siblings = realloc(w->siblings, (room + 1) * sizeof *siblings);
+    if (siblings == NULL)
+        return false;
+    w->siblings = siblings;
+    if (runq_reserve(&w->ready, (uint32_t)room) < 0 || timers_reserve(&w->timers, (uint32_t)room) < 0)
         return false;
     w->started_room = room;
     return true;

@@ -104,9 +104,8 @@ static inline void record_load(struct worker *w, struct task *t, struct record *
     w->bypassed = 0;
     task_move(t, TASK_STARTING);
     t->own_fenv = g->fenv;
-    t->linked = false;
     t->asked = false;
-    t->timer = 0;
+    t->seat = 0;
     t->scope = &g->scope;
     t->worker = w;
     t->armed = RV_NEVER;
@@ -133,8 +132,10 @@ static inline struct task *record_start(struct worker *w, bool oldest)
     w->started++;
     record_load(w, t, r);
     context_prepare(&t->ctx, t->stack.low, t, task_main, t);
-    if (__builtin_expect(t->own_fenv, 0))
+    if (__builtin_expect(t->own_fenv, 0)) {
         t->fenv = w->fenv;
+        w->fenvs++;
+    }
     return t;
 }
 
