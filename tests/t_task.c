@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "reeve.h"
+#include "sched/worker.h"
 
 /* ---- arguments ---- */
 
@@ -432,4 +433,43 @@ static int one_after_the_other(void *arg)
 TEST(hazard_6_a_task_that_ends_takes_its_rounding_mode_along)
 {
     CHECK_EQ(rv_run(one_after_the_other, NULL, NULL), 0);
+}
+
+static int turn_and_wait(void *arg)
+{
+    CHECK_EQ(fesetround(FE_UPWARD), 0);
+    CHECK_EQ(rv_sleep(2 * RV_MS), 0);
+    CHECK_EQ(fegetround(), FE_UPWARD);
+    return *(int *)arg;
+}
+
+/* Ends when nobody is ready and its record is the newest: on its stack the next task could run. */
+static int spawn_and_end(void *arg)
+{
+    static int result;
+
+    rv_go(arg, turn_and_wait, &result);
+    return 0;
+}
+
+static int hand_over(void *arg)
+{
+    rv_group own, plain;
+
+    (void)arg;
+    rv_group_open(&own, RV_NEVER);
+    rv_group_fenv(&own);
+    rv_group_open(&plain, RV_NEVER);
+    rv_go(&plain, keep_default, NULL);
+    rv_go(&plain, spawn_and_end, &own);
+    CHECK_EQ(rv_group_close(&plain, 0), 0);
+    CHECK_EQ(keep_default(NULL), 0);
+    CHECK_EQ(rv_group_close(&own, 0), 0);
+    CHECK_EQ(worker_self->fenvs, 0);
+    return keep_default(NULL);
+}
+
+TEST(hazard_6_nor_does_a_rounding_mode_leak_where_a_plain_task_made_room_for_one_that_has_it)
+{
+    CHECK_EQ(rv_run(hand_over, NULL, NULL), 0);
 }

@@ -14,6 +14,7 @@
 
 static int64_t virtual_ns;
 static unsigned virtual_steps;
+static bool virtual_late; /* as late as the loop allows; otherwise each timer is on time */
 static struct kernel_room virtual_room;
 
 static int64_t virtual_now(struct kernel *k)
@@ -24,7 +25,11 @@ static int64_t virtual_now(struct kernel *k)
 
 static void virtual_step(struct kernel *k, int64_t until)
 {
+    int64_t next = timers_next(&worker_self->timers);
+
     virtual_steps++;
+    if (next < until && !virtual_late)
+        until = next;
     uring_room.step(k, until == CLOCK_NEVER ? CLOCK_NEVER : 0);
     if (until != CLOCK_NEVER && until > virtual_ns)
         virtual_ns = until;
