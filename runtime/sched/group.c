@@ -5,7 +5,9 @@
 
 #include "sched/record.h"
 
-/* One rv_go() that waits for room; on its stack. */
+/* One rv_go() that waits for room; on its stack. Once it no longer waits, woken or cancelled, it
+ * is counted in live as if its task were there: the place that it was woken for is nobody else's,
+ * and the group cannot be closed under it. */
 struct room_wait {
     struct task *task;
     struct room_wait *next;
@@ -41,6 +43,7 @@ void rv_group_limit(rv_group *g, size_t live_max)
     group_self("rv_group_limit", g);
     USAGE(live_max > 0, "rv_group_limit: a limit of 0 would let nothing run");
     g->live_max = live_max;
+    group_wake_for_room(g);
 }
 
 void rv_group_stack(rv_group *g, size_t bytes)
@@ -72,6 +75,7 @@ static bool room_abort(struct task *t, void *on)
         g->room_first = w->next;
     if (g->room_last == w)
         g->room_last = before;
+    g->live++;
     return true;
 }
 
@@ -79,19 +83,21 @@ static const struct wait_kind room_kind = {"rv_go, for room in its group", room_
 
 void group_wake_for_room(rv_group *g)
 {
-    struct room_wait *w = g->room_first;
+    struct room_wait *w;
 
-    if (w == NULL || g->live >= g->live_max)
-        return;
-    g->room_first = w->next;
-    if (w->next == NULL)
-        g->room_last = NULL;
-    wait_wake(w->task, 0);
+    while ((w = g->room_first) && g->live < g->live_max) {
+        g->room_first = w->next;
+        if (w->next == NULL)
+            g->room_last = NULL;
+        g->live++;
+        wait_wake(w->task, 0);
+    }
 }
 
 static int wait_for_room(struct task *me, rv_group *g)
 {
     struct room_wait here = {.task = me};
+    int err;
 
     if (task_over(me))
         return -ECANCELED;
@@ -100,7 +106,9 @@ static int wait_for_room(struct task *me, rv_group *g)
     else
         g->room_first = &here;
     g->room_last = &here;
-    return wait_park(me, &room_kind, g, RV_NEVER);
+    err = wait_park(me, &room_kind, g, RV_NEVER);
+    g->live--; /* the task itself, or the failure, is counted from here on */
+    return err;
 }
 
 /* A task that never started: the group hears of it as of a child that failed. */
@@ -115,7 +123,7 @@ static inline int make_room(struct task *me, rv_group *g)
 {
     int err = 0;
 
-    while (__builtin_expect(g->live >= g->live_max, 0) && err == 0)
+    if (__builtin_expect(g->live >= g->live_max, 0))
         err = wait_for_room(me, g);
     return err;
 }

@@ -146,7 +146,8 @@ static inline bool record_follow(struct worker *w, struct task *me)
     if (w->unstarted == 0 || w->credit <= 1 || !runq_empty(&w->ready))
         return false;
     r = CONTAINER(w->records.next, struct record, link);
-    if (record_stacks(w, r->group) != me->stack.pool || w->stacks.wipe || me->own_fenv)
+    if (record_stacks(w, r->group) != me->stack.pool || w->stacks.wipe ||
+        (me->own_fenv | r->group->fenv))
         return false;
     w->credit--;
     record_load(w, me, r);

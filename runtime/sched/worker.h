@@ -11,7 +11,9 @@
  * What runs next: the ready tasks in order, then the newest record. Newest first keeps a tree
  * of spawns depth-first (a million tasks on seven stacks); so that it starves nobody, a
  * yield lets the oldest record start if a ready task ran since the last start, and in any case it
- * starts after BYPASS_MAX resumes (hazard 52).
+ * starts after BYPASS_MAX resumes (hazard 52). After BYPASS_PASSES passes in which there were
+ * always records, the oldest one is next: a chain in which each task spawns the next would
+ * otherwise be the newest for ever.
  */
 #ifndef SCHED_WORKER_H
 #define SCHED_WORKER_H
@@ -26,6 +28,7 @@ enum {
     PASS_CREDIT = 256,
     CALL_CREDIT = 4, /* a system call that did not park, against a resume */
     BYPASS_MAX = 64,
+    BYPASS_PASSES = 64, /* more would be felt; fewer would cost a tree of spawns its depth first */
 };
 
 #define VERIFY_AFTER_NS (250 * RV_MS) /* old waits are checked, fds.h */
@@ -40,6 +43,7 @@ struct worker {
     struct task *task; /* who runs */
     int credit;
     int bypassed;       /* resumes of ready tasks since a record started, while there are some */
+    int passes;         /* that began with records, since the oldest one had its turn */
     uint32_t unstarted; /* records */
     uint32_t fenvs;     /* tasks with a floating-point environment of their own */
     int64_t now;        /* the pass's clock */
