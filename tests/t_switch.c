@@ -1,3 +1,5 @@
+// LINK-ONLY: arch
+// LINK: -lm
 /* t_switch.c: what arch/switch.h promises, with nothing but the port linked.
  *
  * Unwinding at each instruction is in t_switch_unwind.c, as it needs a debugger's tricks.

@@ -1,3 +1,4 @@
+// LINK-ONLY: arch
 /* t_switch_unwind.c: a backtrace is right from wherever it is taken: inside a context, in a
  * visit, in a signal handler at any instruction of the switch.
  *
