@@ -11,14 +11,18 @@
 
 #include "tap.h"
 
+enum { CHILD_KEPT = 4 };
+
 struct child {
     int signal;  /* that ended it; 0: it exited */
     int code;    /* what it exited with; -1: it did not */
-    char *words; /* its stderr */
+    char *words; /* its stderr; valid for the next CHILD_KEPT children */
 };
 
 static inline struct child child_run(void (*body)(void *arg), void *arg)
 {
+    static char *kept[CHILD_KEPT];
+    static unsigned count;
     struct child c = {.code = -1};
     int err = tap_temporary(), status = 0;
     pid_t pid;
@@ -37,7 +41,8 @@ static inline struct child child_run(void (*body)(void *arg), void *arg)
         c.signal = WTERMSIG(status);
     else
         c.code = WEXITSTATUS(status);
-    c.words = tap_read_all(err);
+    free(kept[count % CHILD_KEPT]);
+    c.words = kept[count++ % CHILD_KEPT] = tap_read_all(err);
     close(err);
     return c;
 }

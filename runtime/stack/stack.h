@@ -97,8 +97,8 @@ static inline size_t stack_bytes(const struct stack *s)
 
 /* ---- overflow.c ---- */
 
-/* Says, in a few words for a report, whose head this is. */
-typedef void stack_describe(struct stack *head, char *text, size_t room);
+/* Says, in a few words for a report, whose head this is (it may be nobody's); true: it is who runs. */
+typedef bool stack_describe(struct stack *head, char *text, size_t room);
 
 /* On this thread, for its one arena: the handler's own stack, and the process-wide handler if it
  * is not there yet. 0 or -errno. */
