@@ -294,8 +294,10 @@ TEST(hazard_45_a_trim_takes_what_was_free_all_the_time_since_the_last)
     give_all(hot, 5);
     CHECK(!stack_trim(&arena, 100));
     CHECK_EQ(resident_lows(lows, 20), 5); /* the hot five keep theirs */
+    CHECK(stack_warm(&arena));
     CHECK(!stack_trim(&arena, 100));
     CHECK_EQ(resident_lows(lows, 20), 0);
+    CHECK(!stack_warm(&arena));
     use_and_give(p, all, lows, 20);
     CHECK_EQ(p->made, 20);
     stack_arena_fini(&arena);

@@ -89,14 +89,15 @@ static void break_deadlock(struct worker *w)
         die("deadlock: what waits cannot be cancelled (a shield without a deadline?)");
 }
 
-/* What an idle moment is for: nothing here is urgent, and nothing ticks once it is done. */
+/* What an idle moment is for: nothing here is urgent, and nothing ticks once it is done. A stack
+ * is given back when it was free from one trim to the next, so the first is seldom the last. */
 static void chores(struct worker *w)
 {
-    bool more = stack_trim(&w->stacks, TRIM_MOST);
+    bool more = stack_trim(&w->stacks, TRIM_MOST), again = fds_verify(w->kernel);
 
     w->chores_at = more ? w->now : RV_NEVER;
-    if (fds_verify(w->kernel) && !more)
-        worker_chore(w);
+    if (again || stack_warm(&w->stacks))
+        worker_chore(w); /* which leaves an earlier time alone */
 }
 
 /* When the kernel step must be back: 0, do not wait. */

@@ -86,6 +86,9 @@ void stack_give(struct stack *s); /* the caller may still run on it until the ne
  * the kernel still holds, at most `most` of them. True: there is more to do. */
 bool stack_trim(struct stack_arena *a, unsigned most);
 
+/* Some free stack still holds memory: a trim later on may give it back. */
+bool stack_warm(const struct stack_arena *a);
+
 /* Each slot's head in turn, lent or not, for the dump: start with *at = 0. NULL: no more.
  * A head whose `low` is NULL was never lent or lies in a trimmed stack. */
 struct stack *stack_each(struct stack_arena *a, uint64_t *at);
