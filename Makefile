@@ -3,6 +3,7 @@
 # Sources are found by folder: a new file needs no line here.
 #   arch/$(PORT)/*.{c,S} runtime/*/*.c   the library
 #   tests/t_*.c tests/t_*.cc             one TAP program each; they see the library's internals
+#   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
 #   tests/t_*.sh                         one TAP script each
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
 #   examples/*.c                         one program each; they see the public header alone
@@ -10,7 +11,6 @@
 # A test may say in its source, at the start of a line, what its build needs beyond that:
 #   // FLAGS: -fno-builtin               flags of its compilation
 #   // LINK: -Wl,--wrap=io_uring_enter   flags of its link
-#   // LINK-ONLY: arch                   no library: arch/$(PORT) alone
 #
 # Everything built is below build/<port>-<compiler>[-<sanitizer>]/, so that variants never mix;
 # a change of flags or of the list of sources rebuilds what hangs on it.
@@ -80,7 +80,8 @@ harden += $(if $(filter aarch64,$(ARCH)),$(call known,-mbranch-protection=standa
 harden_link := -Wl,-z,relro,-z,now
 
 uring_cflags := $(shell pkg-config --cflags liburing 2>/dev/null)
-uring_libs := $(shell pkg-config --libs liburing 2>/dev/null || echo -luring)
+port_libs := $(if $(filter ucontext,$(PORT)),-lm)
+libs := $(shell pkg-config --libs liburing 2>/dev/null || echo -luring) $(port_libs)
 
 inside := -D_GNU_SOURCE -Iinclude -Iruntime -Iarch -Iarch/$(PORT) -I. $(uring_cflags)
 common := $(optimise) $(harden) -fno-plt -pthread
@@ -99,7 +100,7 @@ objects = $(patsubst %,$(B)/%.o,$(basename $(1)))
 programs = $(patsubst %,$(B)/%,$(basename $(1)))
 
 ifeq ($(port_sources),)
-ifeq ($(filter help clean deps tidy tidy-deep,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean deps tidy tidy-deep format hazards check-arch,$(MAKECMDGOALS)),)
 $(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard arch/*/.))))
 endif
 endif
@@ -107,7 +108,7 @@ endif
 tests_c := $(sort $(wildcard tests/t_*.c))
 tests_cxx := $(sort $(wildcard tests/t_*.cc))
 tests_sh := $(sort $(wildcard tests/t_*.sh))
-tests_arch := $(if $(tests_c),$(shell grep -ls '^// LINK-ONLY: arch' $(tests_c)))
+tests_arch := $(filter tests/t_switch%,$(tests_c))
 tests_lib := $(filter-out $(tests_arch),$(tests_c))
 bench_programs := $(sort $(wildcard bench/b_*.c))
 bench_shared := $(filter-out $(bench_programs),$(sort $(wildcard bench/*.c)))
@@ -196,7 +197,7 @@ endif
 $(B)/$(SONAME): $(call objects,$(lib_sources)) $(B)/sources
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs $(flags_link) $(filter %.o,$^) \
-		$(uring_libs) -o $@
+		$(libs) -o $@
 
 $(B)/libreeve.so: $(B)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@
@@ -206,24 +207,24 @@ link = $(Q)$(1) -pie $(flags_link) $(filter %.o,$^) $(filter %.a,$^) $(call aske
 
 $(call programs,$(tests_arch)): $(B)/%: %.c $(B)/%.o $(call objects,$(port_sources))
 	$(call say,LD,$@)
-	$(call link,$(CC)) -o $@
+	$(call link,$(CC)) -lm -o $@
 
 $(call programs,$(tests_lib)): $(B)/%: %.c $(B)/%.o $(parts)
 	$(call say,LD,$@)
-	$(call link,$(CC)) $(uring_libs) -o $@
+	$(call link,$(CC)) $(libs) -lm -o $@
 
 $(call programs,$(tests_cxx)): $(B)/%: %.cc $(B)/%.o $(parts)
 	$(call say,LD,$@)
-	$(call link,$(CXX)) $(uring_libs) -o $@
+	$(call link,$(CXX)) $(libs) -o $@
 
 bench_needs := $(call objects,$(bench_shared)) $(parts) $(B)/sources
 $(call programs,$(bench_programs)): $(B)/%: %.c $(B)/%.o $(bench_needs)
 	$(call say,LD,$@)
-	$(call link,$(CC)) $(uring_libs) -lm -o $@
+	$(call link,$(CC)) $(libs) -lm -o $@
 
 $(call programs,$(examples)): $(B)/%: %.c $(B)/%.o $(archive)
 	$(call say,LD,$@)
-	$(call link,$(CC)) $(uring_libs) -o $@
+	$(call link,$(CC)) $(libs) -o $@
 
 everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared) $(examples)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
@@ -250,16 +251,20 @@ check-asan: ## the tests under ASan and UBSan
 check-tsan: ## the tests under TSan
 	+$(MAKE) check SAN=thread
 
-check-arch: ## the tests of the other CPUs' ports, under qemu
-	tests/arch/check
+check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
+	prove --exec '' tests/check-arch.sh
 
 # ---- style ----
 
-.PHONY: tidy tidy-deep hazards
+.PHONY: tidy tidy-deep format hazards
 deep_checks := -*,clang-analyzer-*,bugprone-*, -bugprone-easily-swappable-parameters, \
 	-bugprone-reserved-identifier, -bugprone-assignment-in-if-condition
 tidy: ## the style, as a check: layers, lengths, names, format
 	tools/tidy
+
+format: ## lay the sources out anew, with clang-format 14
+	find include arch runtime tests bench examples -name '*.[ch]' -o -name '*.cc' | \
+		xargs clang-format-14 -i
 
 tidy-deep: ## cppcheck and clang-tidy over the library; slow
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 \
@@ -275,11 +280,11 @@ hazards: ## which hazards have a test of their own
 .PHONY: bench bench-quick bench-build demo
 bench-build: $(call programs,$(bench_programs)) ## build the benchmarks, run none
 
-bench: bench-build ## measure every primitive; A='--json yield' is handed to each program
-	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b $(A); done
+bench: bench-build ## measure every primitive; A='--json yield' is handed to bench/run
+	$(Q)bench/run --in $(B)/bench $(A)
 
-bench-quick: bench-build ## the same with fewer runs
-	$(Q)set -e; for b in $(call programs,$(bench_programs)); do $$b --quick $(A); done
+bench-quick: bench-build ## the CPU rows, with fewer runs
+	$(Q)bench/run --quick --in $(B)/bench $(A)
 
 demo: $(B)/examples/tour ## build and run examples/tour.c
 	$(B)/examples/tour
@@ -291,7 +296,7 @@ to = $(DESTDIR)$(1)
 $(B)/reeve.pc: tools/reeve.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(VERSION)|' $< >$@
+		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(port_libs)|' $< | sed 's/ *$$//' >$@
 
 install: all $(B)/reeve.pc ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
 	$(if $(SAN),$(error a sanitizer build is not for others))

@@ -36,7 +36,7 @@ struct context {
 };
 
 _Static_assert(offsetof(struct context, sp) == CONTEXT_SP, "frame.h and struct context agree");
-_Static_assert(offsetof(struct context, value) == CONTEXT_VALUE, "frame.h and struct context agree");
+_Static_assert(offsetof(struct context, value) == CONTEXT_VALUE, "and here");
 
 /* Leaves `from`, continues `to` where it left. Returns from->value when someone switches back. */
 int context_switch(struct context *from, struct context *to);
@@ -82,7 +82,8 @@ static inline void context_prepare(struct context *ctx, void *low, void *top,
 
 #else
 
-void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg), void *arg);
+void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg),
+                     void *arg);
 
 #endif
 

@@ -140,16 +140,14 @@ struct rv_scope {
     rv_scope *outer;       /* the scope around this one; NULL at the root */
     void *owner;           /* the task that opened it */
     rv_time deadline;      /* its own */
-    rv_time due;           /* the nearest of its own and, unless it is a shield, all outer ones */
+    rv_time due;           /* over from here on: its own and all outer deadlines, cancels */
     unsigned char called;  /* rv_cancel came, and before the deadline */
-    unsigned char reached; /* a cancel of this scope or of an outer one holds here */
     unsigned char shield;
     unsigned char in_group; /* this is rv_group.scope */
 };
 
 struct rv_group {
     rv_scope scope;
-    void *parked;     /* children that have waited at least once: a cancel visits these */
     void *room_first; /* rv_go calls that wait for room, oldest first */
     void *room_last;
     rv_group *next; /* while a cancel spreads: groups still to visit */
@@ -157,6 +155,7 @@ struct rv_group {
     size_t live;    /* children, started or not */
     size_t live_max;
     int error;             /* the first child's error */
+    unsigned seated; /* the first of the children that a cancel must visit, by seat */
     int result;            /* what rv_group_close was given */
     unsigned char closing; /* the owner waits in rv_group_close */
     unsigned char lost;    /* a child ended with -ECANCELED because the group was cancelled */

@@ -127,7 +127,7 @@ static void check_named(const struct child *c, const char *name, size_t usable)
     at = strstr(c->words, "it has ");
     CHECK(at &&
           sscanf(at, "it has %zu bytes of stack and touched byte %zu", &bytes, &touched) == 2);
-    CHECK(bytes >= usable && bytes < usable + 4096);
+    CHECK(bytes >= usable && bytes < usable + 2 * 4096);
     CHECK(touched > bytes && touched <= bytes + GUARD_BYTES);
 }
 

@@ -2,7 +2,7 @@
 // LINK: -lm
 /* t_switch.c: what arch/switch.h promises, with nothing but the port linked.
  *
- * Unwinding at each instruction is in t_switch_unwind.c, as it needs a debugger's tricks.
+ * Backtraces are in t_switch_unwind.c, as they need a debugger's tricks.
  */
 #include "tap.h"
 
@@ -10,8 +10,8 @@
 #include <setjmp.h>
 #include <sys/mman.h>
 
+#include "arch/guard.h"
 #include "arch/registers.h"
-#include "arch/trace.h"
 
 enum { STACK_BYTES = 64 * 1024, RING = 1000, CROWD = 16, MODES = 4 };
 
@@ -288,56 +288,9 @@ TEST(hazard_9_each_function_is_a_landing_pad)
 
 #if defined(GUARD_PROTECTION) && defined(FRAME_BYTES)
 
-#pragma GCC visibility push(hidden)
-extern const char guard_call[], guard_return[], guard_call_end[];
-#pragma GCC visibility pop
-
-static volatile sig_atomic_t pads_missed;
-static sigjmp_buf after_pad;
-static char *guarded; /* a page of copies: nothing of libc's, which may have no pads, is on it */
-
-static void on_illegal(int sig)
-{
-    (void)sig;
-    pads_missed++;
-    siglongjmp(after_pad, 1);
-}
-
 static void count_visit(void *arg)
 {
     ++*(int *)arg;
-}
-
-enum { GUARD_BYTES = 4096, SWITCH_AT = 1024 };
-
-/* Where the copy of a function of the port is, whose bytes are copied from context_switch on. */
-static void *copy_of(void *function)
-{
-    return guarded + SWITCH_AT + ((char *)function - (char *)context_switch);
-}
-
-static bool guard(void)
-{
-    guarded = mmap(NULL, GUARD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (guarded == MAP_FAILED)
-        return false;
-    memcpy(guarded, guard_call, (size_t)(guard_call_end - guard_call));
-    memcpy(guarded + SWITCH_AT, (void *)context_switch,
-           (size_t)((char *)fenv_load - (char *)context_switch) + 64);
-    __builtin___clear_cache(guarded, guarded + GUARD_BYTES);
-    return mprotect(guarded, GUARD_BYTES, PROT_READ | PROT_EXEC | GUARD_PROTECTION) == 0;
-}
-
-/* True if the CPU stops a call to an instruction that is no landing pad. */
-static bool guard_works(void)
-{
-    void (*volatile astray)(void) = (void (*)(void))(guarded + (guard_return - guard_call));
-
-    signal(SIGILL, on_illegal);
-    if (sigsetjmp(after_pad, 1) == 0)
-        astray();
-    signal(SIGILL, SIG_DFL);
-    return pads_missed == 1;
 }
 
 TEST(hazard_9_indirect_branches_land_where_they_may)

@@ -6,8 +6,8 @@
  *
  * The switch ends with ret, unlike x86-64's: an indirect br may land on a `bti` only, and the
  * instruction behind a call is none, so in a BTI program br would fault; ret is exempt. The
- * return address is kept as the caller gave it: signing it would need every prepared frame
- * signed too, for a window that the caller's own pac-ret code does not have closed either.
+ * return address is stored as it is: signing it (paciasp) would need every prepared frame
+ * signed too. A pac-ret program thus has one unsigned return address in each parked context.
  */
 #include "frame.h"
 

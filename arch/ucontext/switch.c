@@ -9,7 +9,6 @@
  * way to run at all on a CPU that has no port yet, and the yardstick for those that have.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <ucontext.h>
 
 #include "switch.h"
@@ -40,7 +39,8 @@ int context_switch(struct context *from, struct context *to)
     return from->value;
 }
 
-void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg), void *arg)
+void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg),
+                     void *arg)
 {
     uintptr_t at = ((uintptr_t)top - sizeof(struct start)) & ~(uintptr_t)63;
     struct start *start = (struct start *)at;

@@ -69,7 +69,7 @@ void rv_dump(int fd)
 
     if (w == NULL)
         worker_missing("rv_dump");
-    report_to(fd, "%zu tasks started, %zu not yet, backend %s", w->started, w->unstarted,
+    report_to(fd, "%zu tasks started, %u not yet, backend %s", w->started, w->unstarted,
               w->kernel->room->name);
     for (struct stack *s; (s = stack_each(&w->stacks, &at));) {
         struct task *t = (struct task *)(void *)s;

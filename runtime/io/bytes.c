@@ -85,7 +85,7 @@ ssize_t rv_pwrite(int fd, const void *buf, size_t len, off_t at)
 
 /* ---- whatever it is ---- */
 
-static ssize_t read_by_kind(struct io *io, void *buf, size_t len)
+STREAM_INLINE ssize_t read_by_kind(struct io *io, void *buf, size_t len)
 {
     ssize_t n;
 
@@ -101,7 +101,7 @@ static ssize_t read_by_kind(struct io *io, void *buf, size_t len)
     }
 }
 
-static ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
+STREAM_INLINE ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
 {
     ssize_t n;
 
@@ -132,9 +132,9 @@ ssize_t rv_read(int fd, void *buf, size_t len)
         return err;
     if (len == 0) /* recv(2) would wait for something to come, read(2) does not */
         return io.k->room->read(io.k, fd, buf, 0, -1);
-    n = read_by_kind(&io, buf, len);
-    if (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0)
+    do
         n = read_by_kind(&io, buf, len);
+    while (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0); /* the number leads elsewhere now */
     return n;
 }
 
@@ -146,9 +146,9 @@ ssize_t rv_write(int fd, const void *buf, size_t len)
 
     if (err < 0 || (err = know_kind(&io)) < 0)
         return err;
-    n = write_by_kind(&io, buf, len);
-    if (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0)
+    do
         n = write_by_kind(&io, buf, len);
+    while (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0);
     return n;
 }
 

@@ -3,36 +3,17 @@
 
 /* ---- readiness ---- */
 
-struct ready_wait {
-    struct fd_wait wait;
-    struct task *task;
-};
-
-static void wake_ready(struct fd_wait *wait, int result)
+void io_wake_ready(struct fd_wait *wait, int result)
 {
-    wait_wake(CONTAINER(wait, struct ready_wait, wait)->task, result);
+    wait_wake(CONTAINER(wait, struct io_ready, wait)->task, result);
 }
 
 bool io_abort_ready(struct task *t, void *on)
 {
-    struct ready_wait *w = on;
+    struct io_ready *w = on;
 
     fds_unwait(t->worker->kernel, &w->wait);
     return true;
-}
-
-int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind)
-{
-    struct ready_wait here = {
-        .wait = {.want = bit, .wake = wake_ready},
-        .task = io->me,
-    };
-    int err = fds_wait(io->k, io->e, &here.wait);
-
-    if (err < 0)
-        return err;
-    worker_chore(io->me->worker); /* to see, if this takes long, that the number still means this file */
-    return wait_park(io->me, kind, &here, RV_NEVER);
 }
 
 /* ---- operations ---- */

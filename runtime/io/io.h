@@ -38,8 +38,30 @@ static inline int io_begin(struct io *io, const char *call, int fd)
 bool io_abort_ready(struct task *t, void *on);
 bool io_abort_operation(struct task *t, void *on);
 
-/* Parks until the bit may be set: 0, -ECANCELED, -EBADF (closed meanwhile), -ENOMEM. */
-int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind);
+struct io_ready {
+    struct fd_wait wait;
+    struct task *task;
+};
+
+void io_wake_ready(struct fd_wait *wait, int result);
+
+/* Parks until the bit may be set: 0, -ECANCELED, -EBADF (closed meanwhile), -ENOMEM.
+ * Inline, as is all that stands between a call and its park: a frame that returns behind a switch
+ * costs a mispredicted ret. */
+static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, uint8_t bit,
+                                                               const struct wait_kind *kind)
+{
+    struct io_ready here = {
+        .wait = {.want = bit, .wake = io_wake_ready},
+        .task = io->me,
+    };
+    int err = fds_wait(io->k, io->e, &here.wait);
+
+    if (err < 0)
+        return err;
+    worker_verify_later(io->me->worker);
+    return wait_park(io->me, kind, &here, RV_NEVER);
+}
 
 /* Submits what is asked, and waits: its result. io->e is NULL for an operation
  * that has no descriptor yet. An -EAGAIN (an O_NONBLOCK descriptor) waits for `bit` and repeats;

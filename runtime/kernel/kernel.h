@@ -42,20 +42,21 @@ enum kop_code {
 
 enum kop_state { KOP_IDLE, KOP_QUEUED, KOP_GIVEN };
 
+/* What a completion touches comes first, to lie on one cache line. */
 struct kop {
-    uint8_t code;
-    uint8_t state;  /* enum kop_state, the room's */
-    uint8_t cancel; /* the same, for the cancel */
-    bool closing;   /* its fd is being closed: -EBADF is what it should say */
+    void (*done)(struct kop *op);
+    void (*event)(struct kop *op, long result); /* KOP_WATCH only */
+    long result;                                /* valid in done() and after */
+    uint8_t code;                               /* enum kop_code */
+    uint8_t state;                              /* enum kop_state, the room's */
+    uint8_t cancel;                             /* the same, for the cancel */
+    bool closing; /* its fd is being closed: -EBADF is what it should say */
     int fd;
     void *addr;
     uint64_t offset;
     uint32_t len;
     uint32_t flags;
     socklen_t *addr_len;
-    long result; /* valid in done() and after */
-    void (*done)(struct kop *op);
-    void (*event)(struct kop *op, long result); /* KOP_WATCH only */
     struct link queue;        /* while queued */
     struct link cancel_queue; /* while its cancel is queued */
     struct link on_fd;        /* fds.h: what is under way on one fd */

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "sched/record.h"
-#include "sched/wait.h"
 
 /* One rv_go() that waits for room; on its stack. */
 struct room_wait {
@@ -18,7 +17,7 @@ void rv_group_open(rv_group *g, rv_time deadline)
 
     USAGE(g != NULL, "rv_group_open: the group is NULL");
     scope_open(me, &g->scope, deadline, false, true);
-    g->parked = NULL;
+    g->seated = 0;
     g->room_first = g->room_last = NULL;
     g->stacks = NULL;
     g->live = 0;
@@ -28,7 +27,7 @@ void rv_group_open(rv_group *g, rv_time deadline)
 }
 
 /* The group is open: for calls that change it. */
-static struct task *group_self(const char *call, rv_group *g)
+static inline struct task *group_self(const char *call, rv_group *g)
 {
     struct task *me = task_self(call);
 
@@ -78,7 +77,7 @@ static bool room_abort(struct task *t, void *on)
 
 static const struct wait_kind room_kind = {"rv_go, for room in its group", room_abort};
 
-static void wake_for_room(rv_group *g)
+void group_wake_for_room(rv_group *g)
 {
     struct room_wait *w = g->room_first;
 
@@ -111,7 +110,7 @@ static void spawn_failed(rv_group *g, int err)
     group_child_done(g, err);
 }
 
-static void go(const char *call, rv_group *g, const struct spawn *what)
+static inline __attribute__((always_inline)) void go(const char *call, rv_group *g, const struct spawn *what)
 {
     struct task *me = group_self(call, g);
     int err = 0;
@@ -125,7 +124,7 @@ static void go(const char *call, rv_group *g, const struct spawn *what)
         spawn_failed(g, err);
 }
 
-static int try_go(const char *call, rv_group *g, const struct spawn *what)
+static inline __attribute__((always_inline)) int try_go(const char *call, rv_group *g, const struct spawn *what)
 {
     struct task *me = group_self(call, g);
 
@@ -170,7 +169,7 @@ int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const
 
 /* ---- ending ---- */
 
-static void note_error(rv_group *g, int err)
+void group_child_failed(rv_group *g, int err)
 {
     struct task *owner = g->scope.owner;
 
@@ -183,28 +182,9 @@ static void note_error(rv_group *g, int err)
     scope_cancel(&g->scope);
 }
 
-/* The group is empty and its owner is closing it: what the close returns. */
-static int settle(rv_group *g)
+int group_settle_slowly(rv_group *g)
 {
-    struct task *owner = g->scope.owner;
-    int result = g->error ? g->error : g->lost ? -ECANCELED : g->result;
-
-    owner->scope = g->scope.outer;
-    g->scope.owner = NULL;
-    return g->error ? result : scope_settle(&g->scope, result, owner->worker->now);
-}
-
-void group_child_done(rv_group *g, int result)
-{
-    struct task *owner = g->scope.owner;
-
-    g->live--;
-    if (__builtin_expect(result < 0, 0))
-        note_error(g, result);
-    if (__builtin_expect(g->room_first != NULL, 0))
-        wake_for_room(g);
-    if (g->live == 0 && g->closing)
-        wait_wake(owner, settle(g));
+    return g->error ? g->error : scope_settle(&g->scope, -ECANCELED, worker_self->now);
 }
 
 static const struct wait_kind join_kind = {"rv_group_close, for its tasks", NULL};
@@ -218,9 +198,9 @@ int rv_group_close(rv_group *g, int result)
           "them");
     g->result = result;
     if (__builtin_expect(result < 0, 0))
-        note_error(g, result);
+        group_child_failed(g, result);
     if (g->live == 0)
-        return settle(g);
+        return group_settle(g, me);
     g->closing = true;
     return wait_park(me, &join_kind, g, RV_NEVER);
 }

@@ -7,14 +7,40 @@
  * error cancels the rest and is the result; a child that ends with -ECANCELED because the group
  * was cancelled is no error (`lost` remembers it, for the scope to translate).
  *
- * A child is found by a cancel through `parked`, a ring of those that have waited (scope.h).
+ * A child is found by a cancel through `seated`, a ring of those that have waited (scope.h).
  */
 #ifndef SCHED_GROUP_H
 #define SCHED_GROUP_H
 
-#include "sched/worker.h"
+#include "sched/wait.h"
+
+/* What is rare at a child's end: an error, someone who waits for room, a cancellation. */
+void group_child_failed(rv_group *g, int result);
+void group_wake_for_room(rv_group *g);
+int group_settle_slowly(rv_group *g);
+
+/* The group is empty and its owner closes it: what the close returns. */
+static inline int group_settle(rv_group *g, struct task *owner)
+{
+    owner->scope = g->scope.outer;
+    g->scope.owner = NULL;
+    if (__builtin_expect(g->error | g->lost, 0))
+        return group_settle_slowly(g);
+    return g->result;
+}
 
 /* A child ended with this result, or could not start. May wake the owner. */
-void group_child_done(rv_group *g, int result);
+static inline void group_child_done(rv_group *g, int result)
+{
+    struct task *owner = g->scope.owner;
+
+    if (__builtin_expect(result < 0, 0))
+        group_child_failed(g, result);
+    g->live--;
+    if (__builtin_expect(g->room_first != NULL, 0))
+        group_wake_for_room(g);
+    if (g->live == 0 && g->closing)
+        wait_wake(owner, group_settle(g, owner));
+}
 
 #endif

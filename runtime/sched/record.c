@@ -1,4 +1,4 @@
-/* record.c: spawned, not started. See record.h. */
+/* record.c: spawns that are rare: copied arguments, growth, failure. See record.h. */
 #include "sched/record.h"
 
 #include <errno.h>
@@ -6,15 +6,6 @@
 #include <string.h>
 
 #include "sched/group.h"
-
-static struct record *allocate(struct worker *w, bool copied, size_t len)
-{
-    if (!copied)
-        return slab_take(&w->record_slab);
-    if (len <= RECORD_COPY_SMALL)
-        return slab_take(&w->record_copy_slab);
-    return malloc(sizeof(struct record) + len);
-}
 
 static void release(struct worker *w, struct record *r)
 {
@@ -26,79 +17,55 @@ static void release(struct worker *w, struct record *r)
         free(r);
 }
 
-static struct stack_pool *stacks_of(const struct worker *w, const rv_group *g)
-{
-    return g->stacks ? g->stacks : w->default_stacks;
-}
-
-int record_new(struct worker *w, rv_group *g, const struct spawn *what)
+int record_new_copied(struct worker *w, rv_group *g, const struct spawn *what)
 {
     struct record *r;
 
-    if (__builtin_expect(w->stacks.exhausted, 0))
-        return -ENOMEM;
-    if (__builtin_expect(w->started + w->unstarted >= w->tasks_max, 0))
-        return -EAGAIN;
-    if (what->copied && what->len > stacks_of(w, g)->usable_bytes / 4)
+    if (what->len > record_stacks(w, g)->usable_bytes / 4)
         return -E2BIG;
-    r = allocate(w, what->copied, what->len);
-    if (__builtin_expect(r == NULL, 0))
+    if (what->len <= RECORD_COPY_SMALL)
+        r = slab_take(&w->record_copy_slab);
+    else
+        r = malloc(sizeof *r + what->len);
+    if (r == NULL)
         return -ENOMEM;
-    r->fn = what->fn;
-    r->arg = what->arg;
-    r->group = g;
-    r->site = what->site;
-    r->id = ++w->last_id;
-    r->copied = what->copied;
-    if (r->copied) {
-        r->len = (uint32_t)what->len; /* a stack is no longer than 2 GiB */
-        memcpy(r->copy, what->arg, r->len);
-    }
-    list_push_front(&w->records, &r->link);
-    w->unstarted++;
-    g->live++;
+    record_fill(w, r, g, what);
+    r->len = (uint32_t)what->len;
+    memcpy(r->copy, what->arg, what->len);
     return 0;
 }
 
-/* Room to queue and time one more task, so that waking and parking cannot fail. */
-static bool reserve(struct worker *w)
+/* In a frame of its own, which ends with the task: several tasks may follow on one stack. */
+int record_run_copied(struct worker *w, struct record *r)
+{
+    rv_fn *fn = r->fn;
+    void *copy = __builtin_alloca_with_align(r->len + 1u, 8 * _Alignof(max_align_t));
+
+    memcpy(copy, r->copy, r->len);
+    release(w, r);
+    return fn(copy);
+}
+
+/* Room to queue and seat more tasks, so that waking and parking cannot fail. */
+bool record_reserve(struct worker *w)
 {
     size_t room = w->started_room ? w->started_room * 2 : 64;
+    struct sibling *siblings;
 
-    if (w->started < w->started_room)
-        return true;
-    if (room > UINT32_MAX / 2 || runq_reserve(&w->ready, (uint32_t)room) < 0 ||
-        timers_reserve(&w->timers, (uint32_t)room) < 0)
+    if (room > UINT32_MAX / 2)
+        return false;
+    siblings = realloc(w->siblings, (room + 1) * sizeof *siblings);
+    if (siblings == NULL)
+        return false;
+    w->siblings = siblings;
+    if (runq_reserve(&w->ready, (uint32_t)room) < 0 || timers_reserve(&w->timers, (uint32_t)room) < 0)
         return false;
     w->started_room = room;
     return true;
 }
 
-static void load(struct worker *w, struct task *t, struct record *r)
-{
-    rv_group *g = r->group;
-
-    list_remove_fast(&r->link);
-    w->unstarted--;
-    w->bypassed = 0;
-    task_move(t, TASK_STARTING);
-    t->own_fenv = g->fenv;
-    t->linked = false;
-    t->asked = false;
-    t->timer = 0;
-    t->scope = &g->scope;
-    t->worker = w;
-    t->armed = RV_NEVER;
-    t->wait = NULL;
-    t->group = g;
-    t->record = r;
-    t->site = r->site;
-    t->id = r->id;
-    t->name[0] = 0;
-}
-
 /* No stack: the one who spawned it has long gone on, so its group is told, and stderr once. */
-static void fail(struct worker *w, struct record *r, bool first)
+void record_fail(struct worker *w, struct record *r, bool first)
 {
     rv_group *g = r->group;
     const char *place;
@@ -115,60 +82,4 @@ static void fail(struct worker *w, struct record *r, bool first)
     w->unstarted--;
     release(w, r);
     group_child_done(g, -ENOMEM);
-}
-
-struct task *record_start(struct worker *w, bool oldest)
-{
-    struct link *l = oldest ? w->records.prev : w->records.next;
-    struct record *r = CONTAINER(l, struct record, link);
-    bool was_exhausted = w->stacks.exhausted;
-    struct task *t = reserve(w) ? (struct task *)stack_take(stacks_of(w, r->group)) : NULL;
-
-    if (__builtin_expect(t == NULL, 0)) {
-        fail(w, r, !was_exhausted);
-        return NULL;
-    }
-    w->started++;
-    load(w, t, r);
-    context_prepare(&t->ctx, t->stack.low, t, task_main, t);
-    if (t->own_fenv)
-        t->fenv = w->fenv;
-    return t;
-}
-
-bool record_follow(struct worker *w, struct task *me)
-{
-    struct record *r;
-
-    if (w->credit <= 1 || w->unstarted == 0 || !runq_empty(&w->ready))
-        return false;
-    r = CONTAINER(w->records.next, struct record, link);
-    if (stacks_of(w, r->group) != me->stack.pool || w->stacks.wipe || me->own_fenv)
-        return false;
-    w->credit--;
-    load(w, me, r);
-    task_move(me, TASK_RUNNING);
-    return true;
-}
-
-/* In a frame of its own, which ends with the task: several tasks may follow on one stack. */
-static __attribute__((noinline)) int run_with_copy(struct worker *w, struct record *r)
-{
-    rv_fn *fn = r->fn;
-    void *copy = __builtin_alloca_with_align(r->len + 1u, 8 * _Alignof(max_align_t));
-
-    memcpy(copy, r->copy, r->len);
-    release(w, r);
-    return fn(copy);
-}
-
-int record_run(struct worker *w, struct record *r)
-{
-    rv_fn *fn = r->fn;
-    void *arg = r->arg;
-
-    if (r->copied)
-        return run_with_copy(w, r);
-    release(w, r);
-    return fn(arg);
 }

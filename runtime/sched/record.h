@@ -38,17 +38,131 @@ enum {
 _Static_assert(offsetof(struct record, copy) <= RECORD_BYTES, "a plain record is one cache line");
 
 /* 0, -ENOMEM, -EAGAIN (rv_options.tasks_max), -E2BIG (a copy that would fill the stack). */
-int record_new(struct worker *w, rv_group *g, const struct spawn *what);
+static inline int record_new(struct worker *w, rv_group *g, const struct spawn *what);
 
 /* A task for the newest or the oldest record, ready to be switched to. NULL: there was no stack
  * for it, and its group has been told. */
-struct task *record_start(struct worker *w, bool oldest);
+static inline struct task *record_start(struct worker *w, bool oldest);
 
 /* me has finished: makes it the task of the newest record, on the stack that it runs on, if that
  * is who should run next. */
-bool record_follow(struct worker *w, struct task *me);
+static inline bool record_follow(struct worker *w, struct task *me);
 
 /* Runs the record that me was started with: its result. The record is gone. */
-int record_run(struct worker *w, struct record *r);
+static inline int record_run(struct worker *w, struct record *r);
+
+/* ---- what is rare: record.c ---- */
+
+int record_new_copied(struct worker *w, rv_group *g, const struct spawn *what);
+int record_run_copied(struct worker *w, struct record *r);
+bool record_reserve(struct worker *w);
+void record_fail(struct worker *w, struct record *r, bool first);
+
+/* ---- what is not ---- */
+
+static inline struct stack_pool *record_stacks(const struct worker *w, const rv_group *g)
+{
+    return g->stacks ? g->stacks : w->default_stacks;
+}
+
+static inline void record_fill(struct worker *w, struct record *r, rv_group *g, const struct spawn *what)
+{
+    r->fn = what->fn;
+    r->arg = what->arg;
+    r->group = g;
+    r->site = what->site;
+    r->id = ++w->last_id;
+    r->copied = what->copied;
+    list_push_front(&w->records, &r->link);
+    w->unstarted++;
+    g->live++;
+}
+
+static inline int record_new(struct worker *w, rv_group *g, const struct spawn *what)
+{
+    struct record *r;
+
+    if (__builtin_expect(w->stacks.exhausted, 0))
+        return -ENOMEM;
+    if (__builtin_expect(w->started + w->unstarted >= w->tasks_max, 0))
+        return -EAGAIN;
+    if (what->copied)
+        return record_new_copied(w, g, what);
+    r = slab_take(&w->record_slab);
+    if (__builtin_expect(r == NULL, 0))
+        return -ENOMEM;
+    record_fill(w, r, g, what);
+    return 0;
+}
+
+static inline void record_load(struct worker *w, struct task *t, struct record *r)
+{
+    rv_group *g = r->group;
+
+    list_remove_fast(&r->link);
+    w->unstarted--;
+    w->bypassed = 0;
+    task_move(t, TASK_STARTING);
+    t->own_fenv = g->fenv;
+    t->asked = false;
+    t->seat = 0;
+    t->scope = &g->scope;
+    t->worker = w;
+    t->armed = RV_NEVER;
+    t->group = g;
+    t->record = r;
+    t->site = r->site;
+    t->id = r->id;
+    t->name[0] = 0;
+}
+
+static inline struct task *record_start(struct worker *w, bool oldest)
+{
+    struct link *l = oldest ? w->records.prev : w->records.next;
+    struct record *r = CONTAINER(l, struct record, link);
+    bool was_exhausted = w->stacks.exhausted;
+    struct task *t = NULL;
+
+    if (__builtin_expect(w->started < w->started_room, 1) || record_reserve(w))
+        t = (struct task *)stack_take(record_stacks(w, r->group));
+    if (__builtin_expect(t == NULL, 0)) {
+        record_fail(w, r, !was_exhausted);
+        return NULL;
+    }
+    w->started++;
+    record_load(w, t, r);
+    context_prepare(&t->ctx, t->stack.low, t, task_main, t);
+    if (__builtin_expect(t->own_fenv, 0)) {
+        t->fenv = w->fenv;
+        w->fenvs++;
+    }
+    return t;
+}
+
+static inline bool record_follow(struct worker *w, struct task *me)
+{
+    struct record *r;
+
+    if (w->unstarted == 0 || w->credit <= 1 || !runq_empty(&w->ready))
+        return false;
+    r = CONTAINER(w->records.next, struct record, link);
+    if (record_stacks(w, r->group) != me->stack.pool || w->stacks.wipe || me->own_fenv)
+        return false;
+    w->credit--;
+    record_load(w, me, r);
+    task_move(me, TASK_RUNNING);
+    return true;
+}
+
+static inline int record_run(struct worker *w, struct record *r)
+{
+    rv_fn *fn = r->fn;
+    void *arg = r->arg;
+
+    if (r->copied)
+        return record_run_copied(w, r);
+    slab_give(&w->record_slab, r);
+    return fn(arg);
+}
 
 #endif

@@ -31,7 +31,7 @@ static void after_fork_in_child(void)
     forked = true;
 }
 
-void worker_missing(const char *call)
+int worker_missing(const char *call)
 {
     if (forked)
         die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() anew",
@@ -120,7 +120,7 @@ static int start(struct worker *w, const struct settings *s)
     }
     w->default_stacks = stack_pool_for(&w->stacks, s->stack_bytes);
     w->tasks_max = s->tasks_max;
-    w->chores_at = RV_NEVER;
+    w->verify_at = w->trim_at = RV_NEVER;
     list_init(&w->records);
     timers_init(&w->timers);
     slab_init(&w->record_slab, RECORD_BYTES);
@@ -149,6 +149,7 @@ static void stop(struct worker *w)
     slab_fini(&w->record_slab);
     slab_fini(&w->record_copy_slab);
     timers_fini(&w->timers);
+    free(w->siblings);
     free(w->ready.ring);
 }
 

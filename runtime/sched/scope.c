@@ -5,43 +5,33 @@
 
 #include "sched/wait.h"
 
-void scope_link(struct task *me)
+void scope_take_seat(struct task *me)
 {
-    struct link *first = me->group->parked;
+    struct worker *w = me->worker;
+    uint32_t seat = timers_new(&w->timers, me), first = me->group->seated;
+    struct sibling *ring = w->siblings;
 
-    me->linked = true;
-    if (first)
-        list_push_back(first, &me->sibling);
-    else
-        list_init(&me->sibling);
-    me->group->parked = &me->sibling;
+    me->seat = seat;
+    ring[seat] = (struct sibling){seat, seat};
+    if (first) {
+        ring[seat] = (struct sibling){first, ring[first].prev};
+        ring[ring[first].prev].next = seat;
+        ring[first].prev = seat;
+    }
+    me->group->seated = seat;
 }
 
-void scope_unlink(struct task *me)
+void scope_leave_seat(struct task *me)
 {
-    if (!me->linked)
-        return;
-    if (me->group->parked == &me->sibling)
-        me->group->parked = list_empty(&me->sibling) ? NULL : me->sibling.next;
-    list_remove_fast(&me->sibling);
-    me->linked = false;
-}
+    struct worker *w = me->worker;
+    struct sibling mine = w->siblings[me->seat];
 
-void scope_open(struct task *me, rv_scope *s, int64_t deadline, bool shield, bool in_group)
-{
-    rv_scope *outer = me->scope;
-
-    if (!me->linked && me->group)
-        scope_link(me);
-    s->outer = outer;
-    s->owner = me;
-    s->deadline = deadline;
-    s->due = shield || deadline < outer->due ? deadline : outer->due;
-    s->called = false;
-    s->reached = !shield && outer->reached;
-    s->shield = shield;
-    s->in_group = in_group;
-    me->scope = s;
+    if (me->group->seated == me->seat)
+        me->group->seated = mine.next == me->seat ? 0 : mine.next;
+    w->siblings[mine.prev].next = mine.next;
+    w->siblings[mine.next].prev = mine.prev;
+    timers_free(&w->timers, me->seat);
+    me->seat = 0;
 }
 
 void rv_scope_open(rv_scope *s, rv_time deadline)
@@ -92,9 +82,9 @@ bool rv_cancelled(void)
 
 static void reach(rv_scope *s, rv_group **to_visit)
 {
-    if (s->reached)
+    if (s->due == SCOPE_CANCELLED)
         return;
-    s->reached = true;
+    s->due = SCOPE_CANCELLED;
     if (s->in_group) {
         rv_group *g = CONTAINER(s, rv_group, scope);
 
@@ -120,14 +110,15 @@ static void reach_inside(struct task *t, const rv_scope *base, rv_group **to_vis
 
 static void visit_children(const rv_group *g, rv_group **to_visit)
 {
-    struct link *first = g->parked, *l = first;
+    struct worker *w = worker_self;
+    uint32_t seat = g->seated;
 
-    if (first == NULL)
+    if (seat == 0)
         return;
     do {
-        reach_inside(CONTAINER(l, struct task, sibling), &g->scope, to_visit);
-        l = l->next;
-    } while (l != first);
+        reach_inside(w->timers.owners[seat], &g->scope, to_visit);
+        seat = w->siblings[seat].next;
+    } while (seat != g->seated);
 }
 
 /* Groups are visited from a list and not by recursion: trees of tasks may be deep, and a
@@ -137,7 +128,7 @@ void scope_cancel(rv_scope *s)
     struct task *owner = s->owner;
     rv_group *to_visit = NULL;
 
-    if (s->reached)
+    if (s->due == SCOPE_CANCELLED)
         return;
     reach(s, &to_visit);
     reach_inside(owner, s, &to_visit);

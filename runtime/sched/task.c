@@ -9,26 +9,29 @@
 #include "sched/record.h"
 #include "sched/wait.h"
 
-static void finish(struct task *me, int result)
+static inline void finish(struct task *me, int result)
 {
     USAGE(me->scope == &me->group->scope,
           "a task returned with a scope or a group still open: close what it opened");
-    if (me->timer)
-        timers_free(&me->worker->timers, me->timer);
-    scope_unlink(me);
+    if (me->seat)
+        scope_leave_seat(me);
     task_move(me, TASK_FINISHED);
     group_child_done(me->group, result);
 }
 
 /* Who is next is settled before the stack is given back, for a record that starts then must not
  * get this one: it is still in use until the switch. */
-static _Noreturn void leave(struct worker *w, struct task *me)
+static inline _Noreturn void leave(struct worker *w, struct task *me)
 {
     struct task *next = worker_next(w);
 
     w->started--;
+    if (me->own_fenv) {
+        fenv_load(&w->fenv);
+        w->fenvs--;
+    }
     stack_give(&me->stack);
-    worker_chore(w); /* to trim, if nobody wants it */
+    worker_trim_later(w);
     (void)worker_switch(w, me, next);
     ASSERT(!"a finished task was resumed");
     __builtin_unreachable();

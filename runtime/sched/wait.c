@@ -6,24 +6,6 @@
 /* How long a cancelled kernel operation may keep its task before that is worth a line. */
 #define STUCK_AFTER_NS (5 * RV_S)
 
-void wait_arm(struct task *t, int64_t when)
-{
-    struct timers *timers = &t->worker->timers;
-
-    if (t->timer == 0)
-        t->timer = timers_new(timers, t);
-    timers_set(timers, t->timer, when);
-    t->armed = when;
-}
-
-void wait_wake(struct task *t, int value)
-{
-    t->wait = NULL;
-    t->asked = false;
-    t->ctx.value = value;
-    worker_ready(t->worker, t);
-}
-
 void wait_cancel(struct task *t)
 {
     int64_t later;
@@ -38,6 +20,13 @@ void wait_cancel(struct task *t)
     later = clock_sum(t->worker->now, STUCK_AFTER_NS);
     if (t->state == TASK_PARKED && later < t->armed)
         wait_arm(t, later);
+}
+
+int64_t wait_slack(const struct task *t)
+{
+    int64_t slack = (t->armed - t->wait_since) / 1024;
+
+    return slack < 0 ? 0 : slack > RV_MS ? RV_MS : slack;
 }
 
 static void report_stuck(struct task *t)

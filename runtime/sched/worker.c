@@ -56,7 +56,7 @@ struct task *worker_next_slow(struct worker *w)
         if (!ready)
             break;
         w->bypassed++;
-        return runq_pop(&w->ready);
+        return worker_pop(w);
     }
     return &w->loop;
 }
@@ -89,15 +89,19 @@ static void break_deadlock(struct worker *w)
         die("deadlock: what waits cannot be cancelled (a shield without a deadline?)");
 }
 
-/* What an idle moment is for: nothing here is urgent, and nothing ticks once it is done. A stack
- * is given back when it was free from one trim to the next, so the first is seldom the last. */
+/* Nothing here is urgent, and nothing ticks once it is done. */
 static void chores(struct worker *w)
 {
-    bool more = stack_trim(&w->stacks, TRIM_MOST), again = fds_verify(w->kernel);
-
-    w->chores_at = more ? w->now : RV_NEVER;
-    if (again || stack_warm(&w->stacks))
-        worker_chore(w); /* which leaves an earlier time alone */
+    if (w->now >= w->verify_at) {
+        w->verify_at = RV_NEVER;
+        if (fds_verify(w->kernel))
+            worker_verify_later(w);
+    }
+    if (w->now >= w->trim_at) {
+        w->trim_at = stack_trim(&w->stacks, TRIM_MOST) ? w->now : RV_NEVER;
+        if (stack_warm(&w->stacks)) /* free from one trim to the next: the first seldom does it */
+            worker_trim_later(w);
+    }
 }
 
 /* When the kernel step must be back: 0, do not wait. */
@@ -108,20 +112,35 @@ static int64_t wait_until(const struct worker *w)
     if (!idle(w))
         return 0;
     next = timers_next(&w->timers);
-    return next < w->chores_at ? next : w->chores_at;
+    if (timers_any(&w->timers))
+        next = clock_sum(next, wait_slack(timers_first(&w->timers)));
+    next = next < w->verify_at ? next : w->verify_at;
+    return next < w->trim_at ? next : w->trim_at;
+}
+
+/* By the handful, so that the tasks are fetched while others are being found. */
+static void fire_timers(struct worker *w)
+{
+    enum { HANDFUL = 16 };
+    struct task *due[HANDFUL];
+    int count;
+
+    do {
+        for (count = 0; count < HANDFUL && (due[count] = timers_pop(&w->timers, w->now)); count++)
+            __builtin_prefetch(due[count]);
+        for (int i = 0; i < count; i++)
+            wait_timer(due[i]);
+    } while (count == HANDFUL);
 }
 
 static void kernel_pass(struct worker *w)
 {
     struct kernel *k = w->kernel;
-    struct task *t;
 
     k->room->step(k, wait_until(w));
     w->now = k->room->now(k);
-    while ((t = timers_pop(&w->timers, w->now)))
-        wait_timer(t);
-    if (w->now >= w->chores_at)
-        chores(w);
+    fire_timers(w);
+    chores(w);
 }
 
 void worker_loop(struct worker *w)

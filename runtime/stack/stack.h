@@ -9,10 +9,9 @@
  * number of cache lines that differs from slot to slot, keeps equal frames of many tasks from
  * competing for the same lines of the cache (5.4 against 6.2 us a message at 1,000 connections).
  *
- * A slot is free or lent. Free slots are numbers on a LIFO array, not links through the stacks,
- * so that a cold stack can be given back to the kernel whole. Lending writes the head's three
- * words and nothing else: nothing is zeroed, protected or freed on the hot path. The guard is
- * installed when a slot is lent for the first time.
+ * A slot is free or lent. Free ones are on a LIFO array, not linked through the stacks, so that a
+ * cold stack can be given back to the kernel whole, head and all. Lending a hot one touches
+ * nothing: no zeroing, no protecting, no freeing. The guard is installed when a slot is made.
  *
  * Guards: MADV_GUARD_INSTALL (Linux 6.13) needs no mapping of its own, so a million of them fit
  * the stock vm.max_map_count; before that mprotect, which splits the mapping and fails at about
@@ -48,18 +47,24 @@ struct stack {
     struct stack_sanitizer sanitizer;
 };
 
+/* A free stack: a cold one has no head to point to. */
+union stack_free {
+    struct stack *head;
+    uint32_t slot;
+};
+
 struct stack_pool {
     struct stack_arena *arena;
     size_t usable_bytes; /* promised below the head */
     size_t slot_bytes;   /* guard and all; 0: this pool is not used yet */
     char **chunks;       /* of CHUNK_SLOTS slots */
     uint32_t chunk_count;
-    uint32_t made;     /* slots with a guard, lent or free */
-    uint32_t *free;    /* slots, the hottest last */
+    uint32_t made;       /* slots with a guard, lent or free */
+    union stack_free *free; /* the hottest last; its room is for all that are made */
     uint32_t free_count;
     uint32_t free_room;
-    uint32_t cold;     /* free[0..cold) were given back to the kernel */
     uint32_t free_low; /* the least free_count since the last trim */
+    uint32_t cold;     /* free[0..cold) have no memory: known by slot; at most free_low */
 };
 
 struct stack_arena {
@@ -77,10 +82,25 @@ void stack_arena_fini(struct stack_arena *a); /* unmaps all, lent or not */
 /* The pool for stacks of at least `bytes`; NULL: more than the largest class. */
 struct stack_pool *stack_pool_for(struct stack_arena *a, size_t bytes);
 
+struct stack *stack_take_slowly(struct stack_pool *p);
+
 /* The head (aligned to 64) of a free slot, whose first member must be a struct stack, filled in;
  * the rest is as it was left or zero. NULL: no memory, no address space or no more mappings. */
-struct stack *stack_take(struct stack_pool *p);
-void stack_give(struct stack *s); /* the caller may still run on it until the next take */
+static inline struct stack *stack_take(struct stack_pool *p)
+{
+    if (__builtin_expect(STACK_SANITIZED || p->free_count <= p->free_low || p->arena->wipe, 0))
+        return stack_take_slowly(p);
+    return p->free[--p->free_count].head;
+}
+
+/* The caller may still run on it until the next take. */
+static inline void stack_give(struct stack *s)
+{
+    struct stack_pool *p = s->pool;
+
+    p->arena->exhausted = false;
+    p->free[p->free_count++].head = s;
+}
 
 /* Gives memory of stacks back that were free all the time since the last call, and whose pages
  * the kernel still holds, at most `most` of them. True: there is more to do. */

@@ -13,6 +13,8 @@
  *                          (up to guard_call_end), which calls fn(a, b) to return to guard_return
  *   STEP_TOGGLE()          raises a SIGTRAP whose siginfo is STEP_TOGGLED()
  *   STEP_SET(context, on)  in its handler: a SIGTRAP after each instruction from now on, or no more
+ *   BELOW_STACK(context)   in a handler: BELOW_BYTES below the interrupted stack pointer that its
+ *                          own frame leaves alone, with INTERRUPTED_AT(context), the instruction
  */
 #ifndef ARCH_REGISTERS_H
 #define ARCH_REGISTERS_H

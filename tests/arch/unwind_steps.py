@@ -78,7 +78,9 @@ def walk():
         stack = int(gdb.parse_and_eval("(unsigned long)$sp"))
         side = "task" if low <= stack <= low + size else "main"
         word, last = word_of(frame)
-        faults = [] if word in words[side] else ['on the %s stack it unwinds to "%s"' % (side, word)]
+        faults = []
+        if word not in words[side]:
+            faults += ['on the %s stack it unwinds to "%s"' % (side, word)]
         if side == "task" and last.unwind_stop_reason() != gdb.FRAME_UNWIND_OUTERMOST:
             faults += ["the end is no end: "
                        + gdb.frame_stop_reason_string(last.unwind_stop_reason())]

@@ -56,3 +56,8 @@ __asm__(".text\n"
 #define STEP_SET(context, on)                                                              \
     ((on) ? ((context)->uc_mcontext.gregs[REG_EFL] |= 0x100)                               \
           : ((context)->uc_mcontext.gregs[REG_EFL] &= ~0x100))
+
+/* In a signal handler: where it struck, and the red zone, which the handler's frame skips. */
+#define INTERRUPTED_AT(context) ((char *)(context)->uc_mcontext.gregs[REG_RIP])
+#define BELOW_BYTES 128
+#define BELOW_STACK(context) ((char *)(context)->uc_mcontext.gregs[REG_RSP] - BELOW_BYTES)
