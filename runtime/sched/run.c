@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,9 +48,16 @@ static void who_is_running(char *text, size_t room)
         task_describe(w->task, text, room);
 }
 
-static void describe_stack(struct stack *head, char *text, size_t room)
+static bool describe_stack(struct stack *head, char *text, size_t room)
 {
-    task_describe((struct task *)(void *)head, text, room);
+    struct task *t = (struct task *)(void *)head;
+    bool running = worker_self && t == worker_self->task;
+
+    if (running || t->state != TASK_FINISHED)
+        task_describe(t, text, room);
+    else
+        snprintf(text, room, "nobody: it is free");
+    return running;
 }
 
 static void once(void)

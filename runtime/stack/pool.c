@@ -238,6 +238,14 @@ bool stack_trim(struct stack_arena *a, unsigned most)
     return false;
 }
 
+bool stack_warm(const struct stack_arena *a)
+{
+    for (int i = 0; i < STACK_CLASSES; i++)
+        if (a->pools[i].cold < a->pools[i].free_count)
+            return true;
+    return false;
+}
+
 struct stack *stack_each(struct stack_arena *a, uint64_t *at)
 {
     for (; *at >> 32 < STACK_CLASSES; *at = ((*at >> 32) + 1) << 32) {

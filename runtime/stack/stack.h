@@ -106,6 +106,9 @@ static inline void stack_give(struct stack *s)
  * the kernel still holds, at most `most` of them. True: there is more to do. */
 bool stack_trim(struct stack_arena *a, unsigned most);
 
+/* Some free stack still holds memory: a trim later on may give it back. */
+bool stack_warm(const struct stack_arena *a);
+
 /* Each slot's head in turn, lent or not, for the dump: start with *at = 0. NULL: no more.
  * A head whose `low` is NULL was never lent or lies in a trimmed stack. */
 struct stack *stack_each(struct stack_arena *a, uint64_t *at);
@@ -117,8 +120,8 @@ static inline size_t stack_bytes(const struct stack *s)
 
 /* ---- overflow.c ---- */
 
-/* Says, in a few words for a report, whose head this is. */
-typedef void stack_describe(struct stack *head, char *text, size_t room);
+/* Says, in a few words for a report, whose head this is (it may be nobody's); true: it is who runs. */
+typedef bool stack_describe(struct stack *head, char *text, size_t room);
 
 /* On this thread, for its one arena: the handler's own stack, and the process-wide handler if it
  * is not there yet. 0 or -errno. */
