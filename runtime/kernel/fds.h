@@ -42,7 +42,7 @@ struct fd_entry {
     uint8_t checked; /* enum fd_checked: how far fds_verify() is with the waits that are here */
     bool ended;      /* hang-up or error was seen: a short read need not mean empty */
     bool closing;
-    uint32_t generation; /* how often the number has changed hands */
+    uint32_t generation;                 /* how often the number has changed hands */
     struct link ops;                     /* of struct kop */
     struct fd_identity identity;         /* when kind is known */
     void (*drained)(struct fd_entry *e); /* closing: the last operation is gone */
