@@ -77,7 +77,8 @@ static int serve_connections(void)
     grown = memory_now() - before;
     expect(server.open == scale.connections, "%ld connections are open", server.open);
     row("connections open at once", server.open, time, megabytes(grown), "%s to open; %s bytes",
-        duration((double)time / (double)server.open).is, number(grown / server.open).is);
+        duration((double)time / (double)scale.connections).is,
+        number(grown / scale.connections).is);
     return 0;
 }
 
