@@ -23,8 +23,8 @@ static struct {
 
 static int send_and_compare(long client, long round)
 {
-    long message[MESSAGE_BYTES / sizeof(long)] = {client, round},
-                                 reply[MESSAGE_BYTES / sizeof(long)];
+    long message[MESSAGE_BYTES / sizeof(long)] = {client, round};
+    long reply[MESSAGE_BYTES / sizeof(long)];
     ssize_t n = rv_write_all(clients.fds[client], message, sizeof message);
 
     if (n == 0)
@@ -83,8 +83,10 @@ static struct answer carry_out(enum order order)
     long count = order == FLOOD ? scale.connections * scale.rounds : scale.connections;
     struct answer answer = {0};
 
-    clients.start = rv_after(RV_S / 10); /* by then all of them sleep */
-    if (order == CONNECT)                /* a few at a time: the listener's queue is not endless */
+    /* By then all of them sleep. */
+    clients.start = rv_after(RV_S / 10);
+    /* They connect a few at a time: the listener's queue is not endless. */
+    if (order == CONNECT)
         answer.err = all(client_connects, scale.connections, 500);
     else
         answer.err = all(order == FLOOD ? client_floods : client_calls_once, scale.connections,

@@ -144,7 +144,8 @@ else
 fi
 
 # unread data in its socket: its end is a reset, and the server's next write fails
-timeout 10 bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0; echo unread >&3; sleep 0.2; echo more >&3' "$port"
+timeout 10 bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0
+    echo unread >&3; sleep 0.2; echo more >&3' "$port"
 says 'still there'
 report 'a client that resets its connection ends nobody else' $?
 
