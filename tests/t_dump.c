@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 
+#include "frame.h"
 #include "reeve.h"
 #include "virtual.h"
 
@@ -235,11 +236,13 @@ static int backtraces(void *arg)
     text = dump_from();
     CHECK(frames_of(text, "\"main\"") >= 3 && frames_of(text, "\"main\"") <= 12);
     CHECK(innermost_is(text, "\"main\"", (void *)dump_from));
-    if (!STACK_SANITIZED) { /* there, others' stacks are not visited */
+#ifdef FRAME_BYTES /* the port knows how to visit a stack; under a sanitizer nobody does */
+    if (!STACK_SANITIZED) {
         /* four of ours, task_main and the port's entry, perhaps `deep`: then it ends */
         CHECK(frames_of(text, "\"deep\"") >= 6 && frames_of(text, "\"deep\"") <= 10);
         CHECK(innermost_is(text, "\"deep\"", (void *)dump_inner));
     }
+#endif
     if (tap_failures)
         fprintf(stderr, "%s\n", text);
     free(text);
