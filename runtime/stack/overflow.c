@@ -31,7 +31,7 @@ struct watch_stack {
 
 static __thread struct stack_arena *watched; /* this thread's */
 static __thread struct watch_stack own;
-static stack_describe *describe_head;
+static __thread stack_describe *describe_head;
 
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static int installed; /* arenas that want the handler, under install_lock */
