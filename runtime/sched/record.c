@@ -31,7 +31,8 @@ int record_new_copied(struct worker *w, rv_group *g, const struct spawn *what)
         return -ENOMEM;
     record_fill(w, r, g, what);
     r->len = (uint32_t)what->len;
-    memcpy(r->copy, what->arg, what->len);
+    if (what->len) /* nothing may be copied from NULL */
+        memcpy(r->copy, what->arg, what->len);
     return 0;
 }
 
