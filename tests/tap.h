@@ -81,7 +81,16 @@ enum { TAP_SKIP_EXIT = 77 };
         _exit(TAP_SKIP_EXIT);               \
     } while (0)
 
-/* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers). */
+/* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers). clang
+ * says so in another way than gcc. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#if __has_feature(thread_sanitizer) && !defined(__SANITIZE_THREAD__)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define TAP_SANITIZED 1
 #else

@@ -71,8 +71,10 @@ static void print_watches(int fd, struct kernel *k)
 
     for (struct fd_entry *e; (e = fds_each(k, &at));)
         if (fds_stale(k, e))
-            report_to(fd, "  fd %d was closed without rv_close(): its file is still watched, and "
-                          "its peer sees no end", e->fd);
+            report_to(fd,
+                      "  fd %d was closed without rv_close(): its file is still watched, and "
+                      "its peer sees no end",
+                      e->fd);
 }
 
 void rv_dump(int fd)

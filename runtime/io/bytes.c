@@ -12,13 +12,11 @@
 static const struct wait_kind read_kinds[2] = IO_OPERATION("rv_read");
 static const struct wait_kind write_kinds[2] = IO_OPERATION("rv_write");
 
-static long ring_read(struct io *io, void *buf, size_t len, off_t at, const struct wait_kind kinds[2])
+static long ring_read(struct io *io, void *buf, size_t len, off_t at,
+                      const struct wait_kind kinds[2])
 {
-    struct kop op = {.code = KOP_READ,
-                     .fd = io->e->fd,
-                     .addr = buf,
-                     .len = io_len(len),
-                     .offset = (uint64_t)at};
+    struct kop op = {
+        .code = KOP_READ, .fd = io->e->fd, .addr = buf, .len = io_len(len), .offset = (uint64_t)at};
     long n = io_operate(io, &op, FD_IN, kinds);
 
     if (n > 0)
@@ -42,7 +40,8 @@ static long ring_write(struct io *io, const void *buf, size_t len, off_t at,
 
 /* The page cache gives what it has; what it has not is read from the disk by the ring. A short
  * answer is asked on, so that only the end of the file is short, as with pread(2). */
-static ssize_t file_read(struct io *io, char *buf, size_t len, off_t at, const struct wait_kind kinds[2])
+static ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
+                         const struct wait_kind kinds[2])
 {
     size_t done = 0;
     long n;
@@ -85,7 +84,7 @@ ssize_t rv_pwrite(int fd, const void *buf, size_t len, off_t at)
 
 /* ---- whatever it is ---- */
 
-static ssize_t read_by_kind(struct io *io, void *buf, size_t len)
+STREAM_INLINE ssize_t read_by_kind(struct io *io, void *buf, size_t len)
 {
     ssize_t n;
 
@@ -101,7 +100,7 @@ static ssize_t read_by_kind(struct io *io, void *buf, size_t len)
     }
 }
 
-static ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
+STREAM_INLINE ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
 {
     ssize_t n;
 
@@ -132,9 +131,9 @@ ssize_t rv_read(int fd, void *buf, size_t len)
         return err;
     if (len == 0) /* recv(2) would wait for something to come, read(2) does not */
         return io.k->room->read(io.k, fd, buf, 0, -1);
-    n = read_by_kind(&io, buf, len);
-    if (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0)
+    do
         n = read_by_kind(&io, buf, len);
+    while (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0); /* the number leads elsewhere now */
     return n;
 }
 
@@ -146,9 +145,9 @@ ssize_t rv_write(int fd, const void *buf, size_t len)
 
     if (err < 0 || (err = know_kind(&io)) < 0)
         return err;
-    n = write_by_kind(&io, buf, len);
-    if (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0)
+    do
         n = write_by_kind(&io, buf, len);
+    while (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0);
     return n;
 }
 

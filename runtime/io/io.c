@@ -3,36 +3,17 @@
 
 /* ---- readiness ---- */
 
-struct ready_wait {
-    struct fd_wait wait;
-    struct task *task;
-};
-
-static void wake_ready(struct fd_wait *wait, int result)
+void io_wake_ready(struct fd_wait *wait, int result)
 {
-    wait_wake(CONTAINER(wait, struct ready_wait, wait)->task, result);
+    wait_wake(CONTAINER(wait, struct io_ready, wait)->task, result);
 }
 
 bool io_abort_ready(struct task *t, void *on)
 {
-    struct ready_wait *w = on;
+    struct io_ready *w = on;
 
     fds_unwait(t->worker->kernel, &w->wait);
     return true;
-}
-
-int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind)
-{
-    struct ready_wait here = {
-        .wait = {.want = bit, .wake = wake_ready},
-        .task = io->me,
-    };
-    int err = fds_wait(io->k, io->e, &here.wait);
-
-    if (err < 0)
-        return err;
-    worker_verify_later(io->me->worker);
-    return wait_park(io->me, kind, &here, RV_NEVER);
 }
 
 /* ---- operations ---- */
@@ -66,6 +47,8 @@ static long operate_once(struct io *io, const struct kop *what, const struct wai
     struct operation here = {.op = *what, .task = io->me, .e = io->e};
     long result;
 
+    if (io->e && (io->e->closing || io->e->generation != io->generation))
+        return -EBADF;
     here.op.done = operation_done;
     if (io->e)
         fds_add_op(io->e, &here.op);
@@ -94,7 +77,5 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct
         }
         if (task_over(io->me))
             return -ECANCELED;
-        if (io->e && io->e->closing)
-            return -EBADF;
     }
 }

@@ -9,13 +9,15 @@
 #include "base/report.h"
 #include "base/slab.h"
 
-enum { BLOCK = 64, WATCH_EVENTS = POLLIN | POLLOUT | POLLRDHUP | POLLPRI };
+/* No POLLPRI: a wake of the kernel's for plain data carries it too, and a watch passes the wake's
+ * own mask on, so that every stream would look as if it had urgent data. */
+enum { BLOCK = 64, WATCH_EVENTS = POLLIN | POLLOUT | POLLRDHUP };
 
 /* A watch outlives its entry's use of it until the kernel has confirmed its end. */
 struct watch {
-    struct kop op;
-    struct kernel *k;
     struct fd_entry *entry; /* NULL: abandoned */
+    struct kernel *k;
+    struct kop op;
 };
 
 struct fds {
@@ -30,7 +32,7 @@ int fds_new(struct kernel *k)
     k->fds = calloc(1, sizeof *k->fds);
     if (k->fds == NULL)
         return -ENOMEM;
-    slab_init(&k->fds->watches, (sizeof(struct watch) + 15) / 16 * 16);
+    slab_init(&k->fds->watches, (sizeof(struct watch) + 63) / 64 * 64);
     return 0;
 }
 
@@ -51,6 +53,7 @@ static void reset(struct fd_entry *e)
     e->checked = FD_UNSEEN;
     e->watch = NULL;
     e->drained = NULL;
+    e->generation++;
 }
 
 static int add_block(struct kernel *k, size_t index)
@@ -68,9 +71,10 @@ static int add_block(struct kernel *k, size_t index)
         t->blocks = blocks;
         t->block_count = count;
     }
-    block = calloc(BLOCK, sizeof *block);
+    block = aligned_alloc(_Alignof(struct fd_entry), BLOCK * sizeof *block);
     if (block == NULL)
         return -ENOMEM;
+    memset(block, 0, BLOCK * sizeof *block);
     for (int i = 0; i < BLOCK; i++) {
         block[i].fd = (int)index * BLOCK + i;
         list_init(&block[i].waits);
@@ -145,12 +149,12 @@ static void wake_ready(struct kernel *k, struct fd_entry *e)
 
 static void note(struct fd_entry *e, long events)
 {
-    if (events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR | POLLPRI))
+    if (events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
         e->ready |= FD_IN;
     if (events & (POLLOUT | POLLHUP | POLLERR))
         e->ready |= FD_OUT;
-    /* What ended is no edge any more, and urgent data splits a read: only -EAGAIN is sure now. */
-    if (events & (POLLRDHUP | POLLHUP | POLLERR | POLLPRI))
+    /* There will be no further edge: from now on only -EAGAIN is sure to mean empty. */
+    if (events & (POLLRDHUP | POLLHUP | POLLERR))
         e->ended = true;
 }
 
@@ -198,7 +202,11 @@ static int arm(struct kernel *k, struct fd_entry *e)
         return -EBADF;
     }
     *watch = (struct watch){
-        .op = {.code = KOP_WATCH, .fd = e->fd, .flags = WATCH_EVENTS, .done = on_end, .event = on_event},
+        .op = {.code = KOP_WATCH,
+               .fd = e->fd,
+               .flags = WATCH_EVENTS,
+               .done = on_end,
+               .event = on_event},
         .k = k,
         .entry = e,
     };
@@ -220,8 +228,11 @@ static void abandon_watch(struct kernel *k, struct fd_entry *e)
 
 int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w)
 {
-    int err = e->watch ? 0 : arm(k, e);
+    int err;
 
+    if (__builtin_expect(e->closing, 0))
+        return -EBADF;
+    err = e->watch ? 0 : arm(k, e);
     if (err < 0)
         return err;
     e->checked = FD_UNSEEN;

@@ -40,8 +40,8 @@ static void report_stuck(struct task *t)
     char who[256];
 
     task_describe(t, who, sizeof who);
-    report("%s was cancelled in %s 5 s ago and must wait on: the kernel still holds its buffers", who,
-           t->wait->name);
+    report("%s was cancelled in %s 5 s ago and must wait on: the kernel still holds its buffers",
+           who, t->wait->name);
 }
 
 void wait_timer(struct task *t)

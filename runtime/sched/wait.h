@@ -30,8 +30,8 @@ struct wait_kind {
     bool (*abort)(struct task *t, void *on);
 };
 
-void wait_cancel(struct task *t); /* its scope was cancelled or is due; parked or not */
-void wait_timer(struct task *t);  /* its timer fired */
+void wait_cancel(struct task *t);         /* its scope was cancelled or is due; parked or not */
+void wait_timer(struct task *t);          /* its timer fired */
 int64_t wait_slack(const struct task *t); /* how much later than armed it may fire */
 
 static inline void wait_wake(struct task *t, int value)

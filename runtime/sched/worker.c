@@ -28,11 +28,6 @@ int worker_switch_slow(struct task *from, struct task *to)
     return value;
 }
 
-void worker_entered(struct task *me)
-{
-    sanitize_arrive(&me->stack.sanitizer);
-}
-
 void worker_pause(struct worker *w)
 {
     struct task *me = w->task;
@@ -97,8 +92,11 @@ static void chores(struct worker *w)
         if (fds_verify(w->kernel))
             worker_verify_later(w);
     }
-    if (w->now >= w->trim_at)
+    if (w->now >= w->trim_at) {
         w->trim_at = stack_trim(&w->stacks, TRIM_MOST) ? w->now : RV_NEVER;
+        if (stack_warm(&w->stacks)) /* free from one trim to the next: the first seldom does it */
+            worker_trim_later(w);
+    }
 }
 
 /* When the kernel step must be back: 0, do not wait. */

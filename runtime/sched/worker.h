@@ -50,15 +50,15 @@ struct worker {
     struct runq ready;
     struct link records; /* newest first */
 
-    struct timers timers; /* by seat */
+    struct timers timers;     /* by seat */
     struct sibling *siblings; /* by seat */
     struct kernel *kernel;
     struct slab record_slab;      /* without copy */
     struct slab record_copy_slab; /* with a small one */
     struct stack_arena stacks;
     struct stack_pool *default_stacks;
-    size_t started;          /* tasks with a stack */
-    size_t started_room;     /* how many the run queue and the seats are enough for */
+    size_t started;      /* tasks with a stack */
+    size_t started_room; /* how many the run queue and the seats are enough for */
     size_t tasks_max;
     uint64_t last_id;
     int64_t verify_at; /* chores, RV_NEVER: nothing to do */
@@ -135,9 +135,6 @@ static inline void worker_ready(struct worker *w, struct task *t)
     task_move(t, TASK_READY);
     runq_push(&w->ready, t);
 }
-
-/* The first thing on a task's stack. */
-void worker_entered(struct task *me);
 
 /* Puts the running task behind the ready ones and runs the loop: the pass is over. */
 void worker_pause(struct worker *w);

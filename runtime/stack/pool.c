@@ -21,7 +21,7 @@ enum {
     PAGE = 4096,
     HEAD_ROOM = 2 * PAGE,
     CHUNK_SLOTS = 256,
-    COLOURS = 32, /* half a page of cache lines: the rest of the page is for head and frames */
+    COLOURS = 32,    /* half a page of cache lines: the rest of the page is for head and frames */
     COLOUR_STEP = 3, /* what a switch touches of one task; neighbours do not share it */
     LINE = 64,
 };
@@ -235,6 +235,14 @@ bool stack_trim(struct stack_arena *a, unsigned most)
         }
         p->free_low = p->free_count;
     }
+    return false;
+}
+
+bool stack_warm(const struct stack_arena *a)
+{
+    for (int i = 0; i < STACK_CLASSES; i++)
+        if (a->pools[i].cold < a->pools[i].free_count)
+            return true;
     return false;
 }
 
