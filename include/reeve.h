@@ -156,10 +156,11 @@ struct rv_group {
     size_t live_max;
     int error;             /* the first child's error */
     unsigned seated;       /* the first of the children that a cancel must visit, by seat */
-    int result;            /* what rv_group_close was given */
     unsigned char closing; /* the owner waits in rv_group_close */
     unsigned char lost;    /* a child ended with -ECANCELED because the group was cancelled */
     unsigned char fenv;
+    unsigned char spare;
+    int result; /* what rv_group_close was given */
 };
 
 /* Where a task came from: "echo@server.c:42". */

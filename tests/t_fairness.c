@@ -203,15 +203,14 @@ static int spawn_and_yield(void *arg)
     size_t most = 0;
     rv_group g;
 
-    (void)arg;
     rv_group_open(&g, RV_NEVER);
     for (int i = 0; i < 20000; i++) {
         rv_go(&g, brief, NULL);
         most = worker_self->unstarted > most ? worker_self->unstarted : most;
         CHECK_EQ(rv_yield(), 0);
     }
-    CHECK(most <= 2);
-    if (most > 2)
+    CHECK(most <= *(size_t *)arg);
+    if (tap_failures)
         fprintf(stderr, "%zu records\n", most);
     done = true;
     CHECK_EQ(rv_group_close(&g, 0), 0);
@@ -221,7 +220,9 @@ static int spawn_and_yield(void *arg)
 
 TEST(hazard_52_a_spawner_that_yields_does_not_pile_up_records)
 {
-    CHECK_EQ(run_virtual(spawn_and_yield, NULL), 0);
+    size_t most = 2;
+
+    CHECK_EQ(run_virtual(spawn_and_yield, &most), 0);
 }
 
 static int spawn_among_others(void *arg)
@@ -238,7 +239,9 @@ static int spawn_among_others(void *arg)
 
 TEST(hazard_52_nor_does_one_among_tasks_that_yield)
 {
-    CHECK_EQ(run_virtual(spawn_among_others, NULL), 0);
+    size_t most = 32; /* the others themselves, and two */
+
+    CHECK_EQ(run_virtual(spawn_among_others, &most), 0);
 }
 
 static int spawner(void *arg)

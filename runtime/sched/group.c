@@ -19,13 +19,14 @@ void rv_group_open(rv_group *g, rv_time deadline)
 
     USAGE(g != NULL, "rv_group_open: the group is NULL");
     scope_open(me, &g->scope, deadline, false, true);
-    g->seated = 0;
-    g->room_first = g->room_last = NULL;
+    g->room_first = NULL;
+    g->room_last = NULL;
     g->stacks = NULL;
     g->live = 0;
     g->live_max = SIZE_MAX;
     g->error = 0;
-    g->closing = g->lost = g->fenv = false;
+    g->seated = 0;
+    g->closing = g->lost = g->fenv = g->spare = 0;
 }
 
 /* The group is open: for calls that change it. */

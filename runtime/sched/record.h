@@ -95,6 +95,7 @@ static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg
     return 0;
 }
 
+/* What is not set here a finished task leaves as a fresh one finds it: zero. */
 static inline void record_load(struct worker *w, struct task *t, struct record *r)
 {
     rv_group *g = r->group;
@@ -103,12 +104,8 @@ static inline void record_load(struct worker *w, struct task *t, struct record *
     w->unstarted--;
     w->bypassed = 0;
     task_move(t, TASK_STARTING);
-    t->own_fenv = g->fenv;
-    t->asked = false;
-    t->seat = 0;
     t->scope = &g->scope;
     t->worker = w;
-    t->armed = RV_NEVER;
     t->group = g;
     t->record = r;
     t->site = r->site;
@@ -132,7 +129,8 @@ static inline struct task *record_start(struct worker *w, bool oldest)
     w->started++;
     record_load(w, t, r);
     context_prepare(&t->ctx, t->stack.low, t, task_main, t);
-    if (__builtin_expect(t->own_fenv, 0)) {
+    if (__builtin_expect(r->group->fenv, 0)) {
+        t->own_fenv = true;
         t->fenv = w->fenv;
         w->fenvs++;
     }

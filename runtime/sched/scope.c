@@ -12,6 +12,7 @@ void scope_take_seat(struct task *me)
     struct sibling *ring = w->siblings;
 
     me->seat = seat;
+    me->armed = RV_NEVER;
     ring[seat] = (struct sibling){seat, seat};
     if (first) {
         ring[seat] = (struct sibling){first, ring[first].prev};

@@ -42,7 +42,7 @@ struct task {
     uint32_t seat; /* where the worker's dense tables know it (scope.h); 0: it has not waited yet */
     rv_scope *scope; /* the innermost */
     struct worker *worker;
-    int64_t armed; /* when its timer fires; RV_NEVER: not armed */
+    int64_t armed; /* seated: when its timer fires; RV_NEVER: not armed */
 
     const struct wait_kind *wait; /* parked: for what, and on which object */
     void *wait_on;

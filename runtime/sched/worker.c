@@ -28,11 +28,6 @@ int worker_switch_slow(struct task *from, struct task *to)
     return value;
 }
 
-void worker_entered(struct task *me)
-{
-    sanitize_arrive(&me->stack.sanitizer);
-}
-
 void worker_pause(struct worker *w)
 {
     struct task *me = w->task;

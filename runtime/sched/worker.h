@@ -136,9 +136,6 @@ static inline void worker_ready(struct worker *w, struct task *t)
     runq_push(&w->ready, t);
 }
 
-/* The first thing on a task's stack. */
-void worker_entered(struct task *me);
-
 /* Puts the running task behind the ready ones and runs the loop: the pass is over. */
 void worker_pause(struct worker *w);
 
