@@ -39,7 +39,7 @@ struct task {
     uint8_t state; /* enum task_state, by task_move() only */
     bool own_fenv; /* its floating-point environment is switched too */
     bool asked;    /* its wait was asked to end, and will when its owner says so */
-    uint32_t seat; /* where the worker's dense tables know it (scope.h); 0: it never waited */
+    uint32_t seat; /* where the worker's dense tables know it (scope.h); 0: it has not waited yet */
     rv_scope *scope; /* the innermost */
     struct worker *worker;
     int64_t armed; /* seated: when its timer fires; RV_NEVER: not armed */
