@@ -106,6 +106,20 @@ for page in README.md docs/guide.md docs/semantics.md; do
     done
 done
 
+# A call that the header marks as waiting has a row that says when others may run.
+words=
+for call in $(sed -n 's/^RV_WAITS .*\(rv_[a-z_]*\)(.*/\1/p' include/reeve.h); do
+    row=$(grep "^|.*\`$call\`.*|.*|" docs/semantics.md | head -1)
+    case $(echo "$row" | cut -d'|' -f4) in
+    '' | *no*) words="$words $call" ;;
+    esac
+done
+if [ -z "$words" ]; then
+    report ok 'each RV_WAITS call has a row that says when it switches'
+else
+    report 'not ok' 'each RV_WAITS call has a row that says when it switches' "not:$words"
+fi
+
 quick_start=$(awk '/^```$/ { here = 0 } here { print } /^```sh$/ { here = !n++ }' README.md)
 if [ "$(echo "$quick_start" | grep -c .)" -eq 2 ]; then
     report ok 'the quick start is two lines'
