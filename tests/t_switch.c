@@ -1,3 +1,5 @@
+// LINK-ONLY: arch
+// LINK: -lm
 /* t_switch.c: what arch/switch.h promises, with nothing but the port linked.
  *
  * Backtraces are in t_switch_unwind.c, as they need a debugger's tricks.
@@ -172,8 +174,7 @@ TEST(hazard_8_the_stack_is_aligned_at_entry_wherever_its_top_is)
     for (size_t shift = 0; shift < 64; shift++) {
         struct coroutine c = {.number = 0};
         prepare(&c, shift, note_alignment);
-        CHECK_EQ(enter(&c, 0), 0);
-        munmap(c.stack, STACK_BYTES);
+        CHECK_EQ(enter(&c, 0), 0); /* not unmapped: AddressSanitizer would remember its frames */
     }
 }
 

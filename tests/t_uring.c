@@ -3,7 +3,7 @@
  * // LINK lines: what of liburing is ours here.
  */
 // LINK: -Wl,--wrap=io_uring_submit_and_wait,--wrap=io_uring_submit_and_wait_timeout
-// LINK: -Wl,--wrap=io_uring_submit_and_get_events,--wrap=clock_gettime
+// LINK: -Wl,--wrap=io_uring_submit_and_get_events,--wrap=io_uring_submit,--wrap=clock_gettime
 #include "tests/uring_faults.h"
 
 #include <sys/mman.h>

@@ -2,7 +2,7 @@
  *
  * For programs linked with
  *   -Wl,--wrap=io_uring_submit_and_wait,--wrap=io_uring_submit_and_wait_timeout
- *   -Wl,--wrap=io_uring_submit_and_get_events
+ *   -Wl,--wrap=io_uring_submit_and_get_events,--wrap=io_uring_submit
  * An enter may fail, or submit less than it was given. An operation may never reach the kernel:
  * it is made a NOP on its way in, and its result is put in its place on the way out.
  */
@@ -23,6 +23,8 @@ int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uri
                                             unsigned wait_nr, struct __kernel_timespec *ts,
                                             sigset_t *mask);
 int __wrap_io_uring_submit_and_get_events(struct io_uring *ring);
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
 
 static struct {
     /* Enters: */
@@ -135,6 +137,18 @@ int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
         return err;
     fault_swap_in(ring);
     err = __real_io_uring_submit_and_get_events(ring);
+    fault_swap_out(ring);
+    return err;
+}
+
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+    int err = fault_enter(ring);
+
+    if (err)
+        return err;
+    fault_swap_in(ring);
+    err = __real_io_uring_submit(ring);
     fault_swap_out(ring);
     return err;
 }

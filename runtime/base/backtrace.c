@@ -2,6 +2,7 @@
 #include "base/backtrace.h"
 
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <unwind.h>
@@ -10,6 +11,7 @@
 
 struct walk {
     int fd, skip, most, seen;
+    bool wait; /* for the frame that a signal interrupted */
 };
 
 static void print_frame(int fd, int number, uintptr_t pc)
@@ -34,9 +36,13 @@ static void print_frame(int fd, int number, uintptr_t pc)
 static _Unwind_Reason_Code visit(struct _Unwind_Context *frame, void *arg)
 {
     struct walk *walk = arg;
-    uintptr_t pc = _Unwind_GetIP(frame);
-    int number = walk->seen++ - walk->skip;
+    int interrupted = 0, number;
+    uintptr_t pc = _Unwind_GetIPInfo(frame, &interrupted);
 
+    if (walk->wait && !interrupted)
+        return _URC_NO_REASON;
+    walk->wait = false;
+    number = walk->seen++ - walk->skip;
     if (pc == 0 || walk->seen > 100000)
         return _URC_END_OF_STACK;
     if (number >= 0 && number < walk->most)
@@ -50,6 +56,14 @@ int backtrace_print(int fd, int skip, int most)
 
     _Unwind_Backtrace(visit, &walk);
     return walk.seen - walk.skip;
+}
+
+int backtrace_print_interrupted(int fd, int most)
+{
+    struct walk walk = {.fd = fd, .most = most, .wait = true};
+
+    _Unwind_Backtrace(visit, &walk);
+    return walk.seen;
 }
 
 void backtrace_warm(void)

@@ -11,6 +11,9 @@
  * are, up to a count of 100,000. */
 int backtrace_print(int fd, int skip, int most);
 
+/* From where a signal interrupted the thread, for its handler. */
+int backtrace_print_interrupted(int fd, int most);
+
 /* The first unwind loads libgcc and takes locks: done once here, so that none of it happens
  * for the first time on a task's small stack or in a signal handler. */
 void backtrace_warm(void);

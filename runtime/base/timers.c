@@ -22,7 +22,7 @@ static inline uint32_t first_child_of(uint32_t at)
 static inline void place(struct timers *t, uint32_t at, struct timer_node node)
 {
     t->nodes[at] = node;
-    t->slots[node.id].at = at;
+    t->at[node.id] = at;
 }
 
 static void sift_up(struct timers *t, uint32_t at, struct timer_node node)
@@ -64,7 +64,7 @@ static void take_out(struct timers *t, uint32_t at)
 {
     struct timer_node last = t->nodes[--t->end];
 
-    t->slots[t->nodes[at].id].at = 0;
+    t->at[t->nodes[at].id] = 0;
     if (at != t->end)
         settle(t, at, last);
 }
@@ -77,34 +77,54 @@ void timers_init(struct timers *t)
 void timers_fini(struct timers *t)
 {
     free(t->nodes);
-    free(t->slots);
+    free(t->at);
+    free(t->owners);
     timers_init(t);
+}
+
+/* Not realloc: siblings share a cache line only if the array starts on one. */
+static bool grow_nodes(struct timers *t, uint32_t room)
+{
+    size_t bytes = (room + ROOT + 1) * sizeof *t->nodes / 64 * 64 + 64;
+    struct timer_node *nodes = aligned_alloc(64, bytes);
+
+    if (nodes == NULL)
+        return false;
+    if (t->nodes)
+        memcpy(nodes, t->nodes, t->end * sizeof *nodes);
+    free(t->nodes);
+    t->nodes = nodes;
+    return true;
+}
+
+static bool grow_ids(struct timers *t, uint32_t room)
+{
+    uint32_t *at = realloc(t->at, (room + 1) * sizeof *at);
+    void **owners;
+
+    if (at == NULL)
+        return false;
+    t->at = at;
+    owners = realloc(t->owners, (room + 1) * sizeof *owners);
+    if (owners == NULL)
+        return false;
+    t->owners = owners;
+    return true;
 }
 
 int timers_reserve(struct timers *t, uint32_t count)
 {
     uint32_t room = t->room ? t->room : FIRST_ROOM;
-    struct timer_node *nodes;
-    struct timer_slot *slots;
 
     if (count <= t->room)
         return 0;
     while (room < count)
         room *= 2;
-    slots = realloc(t->slots, (room + 1) * sizeof *slots);
-    if (slots == NULL)
+    if (!grow_ids(t, room) || !grow_nodes(t, room))
         return -ENOMEM;
-    t->slots = slots;
-    /* Not realloc: siblings share a cache line only if the array starts on one. */
-    nodes = aligned_alloc(64, (room + ROOT + 1) * sizeof *nodes / 64 * 64 + 64);
-    if (nodes == NULL)
-        return -ENOMEM;
-    if (t->nodes)
-        memcpy(nodes, t->nodes, t->end * sizeof *nodes);
-    free(t->nodes);
-    t->nodes = nodes;
     for (uint32_t id = room; id > t->room; id--) {
-        slots[id] = (struct timer_slot){.at = t->unused};
+        t->owners[id] = NULL;
+        t->at[id] = t->unused;
         t->unused = id;
     }
     t->room = room;
@@ -116,22 +136,26 @@ uint32_t timers_new(struct timers *t, void *owner)
     uint32_t id = t->unused;
 
     ASSERT(id != 0 && owner != NULL);
-    t->unused = t->slots[id].at;
-    t->slots[id] = (struct timer_slot){.owner = owner};
+    t->unused = t->at[id];
+    t->at[id] = 0;
+    t->owners[id] = owner;
     return id;
 }
 
 void timers_free(struct timers *t, uint32_t id)
 {
     timers_clear(t, id);
-    t->slots[id] = (struct timer_slot){.at = t->unused};
+    t->owners[id] = NULL;
+    t->at[id] = t->unused;
     t->unused = id;
 }
 
 void timers_set(struct timers *t, uint32_t id, int64_t when)
 {
     struct timer_node node = {when, id};
-    uint32_t at = t->slots[id].at;
+    uint32_t at = t->at[id];
+
+    ASSERT(t->owners[id] != NULL);
 
     if (at)
         settle(t, at, node);
@@ -141,9 +165,9 @@ void timers_set(struct timers *t, uint32_t id, int64_t when)
 
 void timers_clear(struct timers *t, uint32_t id)
 {
-    ASSERT(t->slots[id].owner != NULL);
-    if (t->slots[id].at)
-        take_out(t, t->slots[id].at);
+    ASSERT(t->owners[id] != NULL);
+    if (t->at[id])
+        take_out(t, t->at[id]);
 }
 
 bool timers_any(const struct timers *t)
@@ -156,13 +180,18 @@ int64_t timers_next(const struct timers *t)
     return timers_any(t) ? t->nodes[ROOT].when : CLOCK_NEVER;
 }
 
+void *timers_first(const struct timers *t)
+{
+    return t->owners[t->nodes[ROOT].id];
+}
+
 void *timers_pop(struct timers *t, int64_t now)
 {
     void *owner;
 
     if (timers_next(t) > now || !timers_any(t))
         return NULL;
-    owner = t->slots[t->nodes[ROOT].id].owner;
+    owner = timers_first(t);
     take_out(t, ROOT);
     return owner;
 }

@@ -2,7 +2,7 @@
  *
  * Each id is one timer: idle, or armed with one time. Setting, moving and clearing are
  * O(log n); the four children of a node share a cache line. The heap holds no pointer into
- * its owners, and a move writes only the dense table: with a million sleepers 4 KiB apart,
+ * its owners, and a move writes only a dense array: with a million sleepers 4 KiB apart,
  * writing each moved owner's own memory cost a TLB miss a level.
  *
  * Nothing fails but timers_reserve(): whoever brings a timer's owner to life reserves first,
@@ -24,17 +24,13 @@ struct timer_node {
     uint32_t id;
 };
 
-struct timer_slot {
-    void *owner; /* of an id in use */
-    uint32_t at; /* armed: its node's index; idle: 0; unused id: the next unused id */
-};
-
 struct timers {
     struct timer_node *nodes; /* the root is at 3, so that each four siblings are aligned */
     uint32_t end;             /* one past the last node */
-    struct timer_slot *slots; /* ids start at 1 */
-    uint32_t room;            /* ids that exist, and nodes that fit */
-    uint32_t unused;          /* first unused id, 0: none */
+    uint32_t *at;    /* by id: armed: its node's index; idle: 0; unused: the next unused id */
+    void **owners;   /* by id, NULL: unused. Ids start at 1 */
+    uint32_t room;   /* ids that exist, and nodes that fit */
+    uint32_t unused; /* first unused id, 0: none */
 };
 
 void timers_init(struct timers *t);
@@ -47,7 +43,9 @@ void timers_set(struct timers *t, uint32_t id, int64_t when); /* arms or moves *
 void timers_clear(struct timers *t, uint32_t id);             /* armed or not */
 
 bool timers_any(const struct timers *t);
-int64_t timers_next(const struct timers *t);        /* CLOCK_NEVER: none */
-void *timers_pop(struct timers *t, int64_t now);    /* the owner of one due timer, now idle; NULL: none due */
+int64_t timers_next(const struct timers *t); /* CLOCK_NEVER: none */
+void *timers_first(const struct timers *t);  /* whose that is; only if there is one */
+void *timers_pop(struct timers *t,
+                 int64_t now); /* the owner of one due timer, now idle; NULL: none due */
 
 #endif

@@ -12,11 +12,21 @@
 #include "sched/record.h"
 #include "sched/wait.h"
 
-enum { BACKTRACES = 64, FRAMES = 12, UNWINDER_BYTES = 24 * 1024, VISIT_FRAMES = 2 };
+enum {
+    BACKTRACES = 64,
+    FRAMES = 12,
+    UNWINDER_BYTES = 24 * 1024,
+    VISIT_FRAMES = 2, /* visit() and context_visit() */
+    DUMP_FRAMES = 2,  /* print_task() and rv_dump() */
+};
+
+/* After a call whose frames are counted: it stays a call, and its caller a frame. */
+#define KEEP_FRAME() __asm__ volatile("")
 
 static void visit(void *arg)
 {
     backtrace_print(*(int *)arg, VISIT_FRAMES, FRAMES);
+    KEEP_FRAME();
 }
 
 static bool has_room(const struct task *t)
@@ -24,18 +34,33 @@ static bool has_room(const struct task *t)
     return (const char *)t->ctx.sp - t->stack.low > UNWINDER_BYTES;
 }
 
-static void print_wait(int fd, const struct task *t, const char *who)
+/* "; deadline in 3.200 s", "; cancelled", or nothing. */
+static void describe_end(const struct task *t, char *text, size_t room)
 {
-    double since = (double)(t->worker->now - t->wait_since) / RV_S;
-    bool deadline = t->scope->due != RV_NEVER;
+    rv_time due = t->scope->due;
 
-    report_to(fd, "  %s: waits in %s since %.3f s%s%s", who, t->wait->name, since,
-              deadline ? ", with a deadline" : "", t->asked ? ", cancelled" : "");
+    text[0] = 0;
+    if (t->asked || due <= t->worker->now)
+        snprintf(text, room, "; cancelled");
+    else if (due != RV_NEVER)
+        snprintf(text, room, "; deadline in %.3f s", (double)(due - t->worker->now) / RV_S);
 }
 
-static void print_task(int fd, struct task *t, bool backtrace)
+static void print_wait(int fd, const struct task *t, const char *who)
 {
-    static const char *const states[] = {"finished", "ready", "running", "parked", "starting"};
+    double lasted = (double)(t->worker->now - t->wait_since) / RV_S;
+    char end[64];
+
+    describe_end(t, end, sizeof end);
+    report_to(fd, "  %s: waits in %s for %.3f s%s", who, t->wait->name, lasted, end);
+}
+
+static __attribute__((noinline)) void print_task(int fd, struct task *t, bool backtrace)
+{
+    static const char *const states[] = {
+        [TASK_FINISHED] = "finished", [TASK_RUNNING] = "running",   [TASK_PARKED] = "parked",
+        [TASK_READY] = "ready",       [TASK_STARTING] = "starting",
+    };
     char who[256];
 
     task_describe(t, who, sizeof who);
@@ -46,9 +71,10 @@ static void print_task(int fd, struct task *t, bool backtrace)
     if (!backtrace)
         return;
     if (t->state == TASK_RUNNING)
-        backtrace_print(fd, 2, FRAMES);
+        backtrace_print(fd, DUMP_FRAMES, FRAMES);
     else if (t->state != TASK_STARTING && has_room(t) && !STACK_SANITIZED)
         context_visit(&t->ctx, visit, &fd);
+    KEEP_FRAME();
 }
 
 static void print_watches(int fd, struct kernel *k)
@@ -57,8 +83,10 @@ static void print_watches(int fd, struct kernel *k)
 
     for (struct fd_entry *e; (e = fds_each(k, &at));)
         if (fds_stale(k, e))
-            report_to(fd, "  fd %d was closed without rv_close(): its file is still watched, and "
-                          "its peer sees no end", e->fd);
+            report_to(fd,
+                      "  fd %d was closed without rv_close(): its file is still watched, and "
+                      "its peer sees no end",
+                      e->fd);
 }
 
 void rv_dump(int fd)
@@ -69,7 +97,7 @@ void rv_dump(int fd)
 
     if (w == NULL)
         worker_missing("rv_dump");
-    report_to(fd, "%zu tasks started, %zu not yet, backend %s", w->started, w->unstarted,
+    report_to(fd, "%zu tasks started, %u not yet, backend %s", w->started, w->unstarted,
               w->kernel->room->name);
     for (struct stack *s; (s = stack_each(&w->stacks, &at));) {
         struct task *t = (struct task *)(void *)s;

@@ -12,13 +12,11 @@
 static const struct wait_kind read_kinds[2] = IO_OPERATION("rv_read");
 static const struct wait_kind write_kinds[2] = IO_OPERATION("rv_write");
 
-static long ring_read(struct io *io, void *buf, size_t len, off_t at, const struct wait_kind kinds[2])
+static long ring_read(struct io *io, void *buf, size_t len, off_t at,
+                      const struct wait_kind kinds[2])
 {
-    struct kop op = {.code = KOP_READ,
-                     .fd = io->e->fd,
-                     .addr = buf,
-                     .len = io_len(len),
-                     .offset = (uint64_t)at};
+    struct kop op = {
+        .code = KOP_READ, .fd = io->e->fd, .addr = buf, .len = io_len(len), .offset = (uint64_t)at};
     long n = io_operate(io, &op, FD_IN, kinds);
 
     if (n > 0)
@@ -58,13 +56,14 @@ static int wait_for_position(struct io *io)
 
 static void give_position(struct io *io)
 {
-    if (io->e->life == io->life)
+    if (io->e->generation == io->generation)
         fds_give_position(io->k, io->e);
 }
 
 /* The page cache gives what it has; what it has not is read from the disk by the ring. A short
  * answer is asked on, so that only the end of the file is short, as with pread(2). */
-static ssize_t file_read(struct io *io, char *buf, size_t len, off_t at, const struct wait_kind kinds[2])
+static ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
+                         const struct wait_kind kinds[2])
 {
     const bool at_position = at < 0;
     bool by_ring;
@@ -129,7 +128,7 @@ ssize_t rv_pwrite(int fd, const void *buf, size_t len, off_t at)
 
 /* ---- whatever it is ---- */
 
-static ssize_t read_by_kind(struct io *io, void *buf, size_t len)
+STREAM_INLINE ssize_t read_by_kind(struct io *io, void *buf, size_t len)
 {
     ssize_t n;
 
@@ -146,7 +145,7 @@ static ssize_t read_by_kind(struct io *io, void *buf, size_t len)
     }
 }
 
-static ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
+STREAM_INLINE ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
 {
     ssize_t n;
 
@@ -163,12 +162,12 @@ static ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
     }
 }
 
-static int know_kind(struct io *io)
+STREAM_INLINE int know_kind(struct io *io)
 {
     return io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
 }
 
-static ssize_t read_begun(struct io *io, void *buf, size_t len)
+STREAM_INLINE ssize_t read_begun(struct io *io, void *buf, size_t len)
 {
     int err = know_kind(io);
     ssize_t n;
@@ -177,22 +176,22 @@ static ssize_t read_begun(struct io *io, void *buf, size_t len)
         return err;
     if (len == 0) /* recv(2) would wait for something to come, read(2) does not */
         return io->k->room->read(io->k, io->e->fd, buf, 0, -1);
-    n = read_by_kind(io, buf, len);
-    if (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0)
+    do
         n = read_by_kind(io, buf, len);
+    while (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0); /* the number leads elsewhere now */
     return n;
 }
 
-static ssize_t write_begun(struct io *io, const void *buf, size_t len)
+STREAM_INLINE ssize_t write_begun(struct io *io, const void *buf, size_t len)
 {
     int err = know_kind(io);
     ssize_t n;
 
     if (err < 0)
         return err;
-    n = write_by_kind(io, buf, len);
-    if (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0)
+    do
         n = write_by_kind(io, buf, len);
+    while (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0);
     return n;
 }
 

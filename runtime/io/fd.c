@@ -13,7 +13,8 @@
 int rv_poll(int fd, short events)
 {
     static const struct wait_kind kind = {"rv_poll", io_abort_ready};
-    const uint8_t in = events & (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | POLLRDHUP) ? FD_IN : 0;
+    const uint8_t in =
+        events & (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | POLLRDHUP) ? FD_IN : 0;
     const uint8_t out = events & (POLLOUT | POLLWRNORM | POLLWRBAND) ? FD_OUT : 0;
     const uint8_t want = in | out ? in | out : FD_IN | FD_OUT; /* hang-up sets both */
     const int asked = events | POLLERR | POLLHUP;
@@ -40,10 +41,10 @@ struct closing {
     struct kop op;
     struct task *task;
     struct fd_entry *e;
-    uint32_t life;
+    uint32_t generation;
 };
 
-static const struct wait_kind drain_kind = {"rv_close, for operations under way", NULL};
+static const struct wait_kind drain_kind = {"rv_close, until operations are back", NULL};
 static const struct wait_kind close_kind = {"rv_close", NULL};
 
 static void drained(struct fd_entry *e)
@@ -55,7 +56,8 @@ static void closed(struct kop *op)
 {
     struct closing *c = CONTAINER(op, struct closing, op);
 
-    if (c->e->life == c->life) /* or the number was given anew before we heard (fds_fresh) */
+    if (c->e->generation ==
+        c->generation) /* or the number was given anew before we heard (fds_fresh) */
         fds_close_end(c->e);
     wait_wake(c->task, (int)op->result);
 }
@@ -69,7 +71,7 @@ int rv_close(int fd)
 
     if (err < 0)
         return err;
-    here.life = here.e->life;
+    here.generation = here.e->generation;
     if (fds_close_begin(k, here.e)) {
         here.e->drained = drained;
         here.e->closer = me;

@@ -3,39 +3,17 @@
 
 /* ---- readiness ---- */
 
-struct ready_wait {
-    struct fd_wait wait;
-    struct task *task;
-};
-
-static void wake_ready(struct fd_wait *wait, int result)
+void io_wake_ready(struct fd_wait *wait, int result)
 {
-    wait_wake(CONTAINER(wait, struct ready_wait, wait)->task, result);
+    wait_wake(CONTAINER(wait, struct io_ready, wait)->task, result);
 }
 
 bool io_abort_ready(struct task *t, void *on)
 {
-    struct ready_wait *w = on;
+    struct io_ready *w = on;
 
     fds_unwait(t->worker->kernel, &w->wait);
     return true;
-}
-
-int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind)
-{
-    struct ready_wait here = {
-        .wait = {.want = bit, .wake = wake_ready},
-        .task = io->me,
-    };
-    int err = fds_wait(io->k, io->e, &here.wait);
-
-    if (err < 0)
-        return err;
-    worker_chore(io->me->worker); /* to see, if this takes long, that the number still means this file */
-    err = wait_park(io->me, kind, &here, RV_NEVER);
-    if (err == 0 && (io->e->closing || io->e->life != io->life))
-        return -EBADF; /* after the wake, and before we ran */
-    return err;
 }
 
 /* ---- operations ---- */
@@ -69,6 +47,8 @@ static long operate_once(struct io *io, const struct kop *what, const struct wai
     struct operation here = {.op = *what, .task = io->me, .e = io->e};
     long result;
 
+    if (io->e && (io->e->closing || io->e->generation != io->generation))
+        return -EBADF;
     here.op.done = operation_done;
     if (io->e)
         fds_add_op(io->e, &here.op);
@@ -100,8 +80,7 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct
         } else if (result != -EINTR) {
             return result;
         }
-        result = io->e ? io_still(io) : task_over(io->me) ? -ECANCELED : 0;
-        if (result < 0)
-            return result;
+        if (task_over(io->me))
+            return -ECANCELED;
     }
 }

@@ -22,7 +22,7 @@ struct io {
     struct task *me;
     struct kernel *k;
     struct fd_entry *e;
-    uint32_t life; /* e->life when the call began */
+    uint32_t generation; /* of e, when the call began */
 };
 
 /* 0, -ECANCELED, -EBADF, -ENOMEM. */
@@ -36,7 +36,7 @@ static inline int io_begin(struct io *io, const char *call, int fd)
         return -ECANCELED;
     err = fds_get(io->k, fd, &io->e);
     if (__builtin_expect(err == 0, 1))
-        io->life = io->e->life;
+        io->generation = io->e->generation;
     return err;
 }
 
@@ -52,8 +52,8 @@ static inline int io_begin_read(struct io *io, const char *call, int fd)
     return err;
 }
 
-/* The call has `done` bytes to return and not the error that came behind them, which the
- * kernel may tell but once. */
+/* The call has bytes to return and not the error that came behind them, which the kernel may
+ * tell but once. */
 static inline void io_keep(struct io *io, long err)
 {
     if (err != -ECANCELED && err != -EBADF)
@@ -61,10 +61,10 @@ static inline void io_keep(struct io *io, long err)
 }
 
 /* After others have run: 0, -ECANCELED, or -EBADF if the number was closed and may already lead
- * to somebody else's file (hazard 23). */
+ * to somebody else's file. */
 static inline int io_still(const struct io *io)
 {
-    if (io->e->closing || io->e->life != io->life)
+    if (io->e->closing || io->e->generation != io->generation)
         return -EBADF;
     return task_over(io->me) ? -ECANCELED : 0;
 }
@@ -73,17 +73,46 @@ static inline int io_still(const struct io *io)
 bool io_abort_ready(struct task *t, void *on);
 bool io_abort_operation(struct task *t, void *on);
 
-/* Parks until the bit may be set: 0, -ECANCELED, -EBADF (closed meanwhile), -ENOMEM. */
-int io_wait_ready(struct io *io, uint8_t bit, const struct wait_kind *kind);
+struct io_ready {
+    struct fd_wait wait;
+    struct task *task;
+};
+
+void io_wake_ready(struct fd_wait *wait, int result);
+
+/* Parks until the bit may be set: 0, -ECANCELED, -EBADF (closed meanwhile), -ENOMEM.
+ * Inline, as is all that stands between a call and its park: a frame that returns behind a switch
+ * costs a mispredicted ret. */
+static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, uint8_t bit,
+                                                               const struct wait_kind *kind)
+{
+    struct io_ready here = {
+        .wait = {.want = bit, .wake = io_wake_ready},
+        .task = io->me,
+    };
+    int err = fds_wait(io->k, io->e, &here.wait);
+
+    if (err < 0)
+        return err;
+    worker_verify_later(io->me->worker);
+    err = wait_park(io->me, kind, &here, RV_NEVER);
+    /* Between being woken and running, the number may have been closed and given to another file. */
+    return err == 0 && io->e->generation != io->generation ? -EBADF : err;
+}
 
 /* Submits what is asked, and waits: its result. io->e is NULL for an operation
  * that has no descriptor yet. An -EAGAIN (an O_NONBLOCK descriptor) waits for `bit` and repeats;
  * kinds[0] names the operation, kinds[1] that wait. */
-long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct wait_kind kinds[2]);
+long io_operate(struct io *io, const struct kop *what, uint8_t bit,
+                const struct wait_kind kinds[2]);
 
-#define IO_OPERATION(call) \
-    {                      \
-        {call, io_abort_operation}, {call ", for readiness", io_abort_ready}}
+#define IO_OPERATION(call)                       \
+    {                                            \
+        {call, io_abort_operation},              \
+        {                                        \
+            call ", until ready", io_abort_ready \
+        }                                        \
+    }
 
 /* Lengths as the kernel takes them: more is cut to what one call may move. */
 static inline uint32_t io_len(size_t len)

@@ -5,16 +5,103 @@
  * without the -EAGAIN that would say so; but not once the stream has ended (there is no further
  * edge), and not for a caller who peeked.
  *
- * Each takes the call's begun io, and returns what the call should.
+ * Each takes the call's begun io, and returns what the call should. All is inline: io.h says why.
  */
 #ifndef IO_STREAM_H
 #define IO_STREAM_H
 
+#include <sys/socket.h>
+
 #include "io/io.h"
 
-ssize_t stream_recv(struct io *io, void *buf, size_t len, int flags, const struct wait_kind *kind);
-ssize_t stream_send(struct io *io, const void *buf, size_t len, int flags, const struct wait_kind *kind);
-ssize_t stream_read(struct io *io, void *buf, size_t len, const struct wait_kind *kind);
-ssize_t stream_write(struct io *io, const void *buf, size_t len, const struct wait_kind *kind);
+#define STREAM_INLINE static inline __attribute__((always_inline))
+
+/* What these find nothing in says nothing of the data that a plain read would find. */
+enum { STREAM_OTHER_QUEUES = MSG_OOB | MSG_ERRQUEUE };
+
+/* One call in the making: what to try, and how often it takes. */
+struct stream_attempt {
+    uint8_t bit;
+    ssize_t (*once)(struct io *io, const struct stream_attempt *a);
+    void *buf;
+    size_t len;
+    int flags;
+};
+
+STREAM_INLINE ssize_t stream_recv_once(struct io *io, const struct stream_attempt *a)
+{
+    ssize_t n = io->k->room->recv(io->k, io->e->fd, a->buf, a->len, a->flags);
+
+    if (n > 0 && (size_t)n < a->len && io->e->kind == FD_TCP && !io->e->ended && a->flags == 0)
+        fds_spent(io->e, FD_IN);
+    return n;
+}
+
+STREAM_INLINE ssize_t stream_send_once(struct io *io, const struct stream_attempt *a)
+{
+    return io->k->room->send(io->k, io->e->fd, a->buf, a->len, a->flags);
+}
+
+STREAM_INLINE ssize_t stream_read_once(struct io *io, const struct stream_attempt *a)
+{
+    return io->k->room->read(io->k, io->e->fd, a->buf, a->len, -1);
+}
+
+STREAM_INLINE ssize_t stream_write_once(struct io *io, const struct stream_attempt *a)
+{
+    return io->k->room->write(io->k, io->e->fd, a->buf, a->len, -1);
+}
+
+STREAM_INLINE ssize_t stream_transfer(struct io *io, const struct stream_attempt *a,
+                                      const struct wait_kind *kind)
+{
+    bool never_wait = a->flags & MSG_DONTWAIT;
+
+    for (;;) {
+        int err;
+
+        if (io->e->ready & a->bit || never_wait) {
+            ssize_t n = a->once(io, a);
+
+            if (n != -EAGAIN || never_wait) {
+                worker_charge(io->me->worker);
+                return n;
+            }
+            if (!(a->flags & STREAM_OTHER_QUEUES))
+                fds_spent(io->e, a->bit);
+        }
+        err = io_wait_ready(io, a->bit, kind);
+        if (err < 0)
+            return err;
+    }
+}
+
+STREAM_INLINE ssize_t stream_recv(struct io *io, void *buf, size_t len, int flags,
+                                  const struct wait_kind *kind)
+{
+    return stream_transfer(io, &(struct stream_attempt){FD_IN, stream_recv_once, buf, len, flags},
+                           kind);
+}
+
+STREAM_INLINE ssize_t stream_send(struct io *io, const void *buf, size_t len, int flags,
+                                  const struct wait_kind *kind)
+{
+    return stream_transfer(
+        io, &(struct stream_attempt){FD_OUT, stream_send_once, (void *)buf, len, flags}, kind);
+}
+
+STREAM_INLINE ssize_t stream_read(struct io *io, void *buf, size_t len,
+                                  const struct wait_kind *kind)
+{
+    return stream_transfer(io, &(struct stream_attempt){FD_IN, stream_read_once, buf, len, 0},
+                           kind);
+}
+
+STREAM_INLINE ssize_t stream_write(struct io *io, const void *buf, size_t len,
+                                   const struct wait_kind *kind)
+{
+    return stream_transfer(
+        io, &(struct stream_attempt){FD_OUT, stream_write_once, (void *)buf, len, 0}, kind);
+}
 
 #endif

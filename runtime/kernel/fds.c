@@ -13,9 +13,9 @@ enum { BLOCK = 64, WATCH_EVENTS = POLLIN | POLLOUT | POLLRDHUP | POLLPRI };
 
 /* A watch outlives its entry's use of it until the kernel has confirmed its end. */
 struct watch {
-    struct kop op;
-    struct kernel *k;
     struct fd_entry *entry; /* NULL: abandoned */
+    struct kernel *k;
+    struct kop op;
 };
 
 struct fds {
@@ -30,7 +30,7 @@ int fds_new(struct kernel *k)
     k->fds = calloc(1, sizeof *k->fds);
     if (k->fds == NULL)
         return -ENOMEM;
-    slab_init(&k->fds->watches, (sizeof(struct watch) + 15) / 16 * 16);
+    slab_init(&k->fds->watches, (sizeof(struct watch) + 63) / 64 * 64);
     return 0;
 }
 
@@ -49,10 +49,10 @@ static void reset(struct fd_entry *e)
     e->ready = FD_IN | FD_OUT | FD_POSITION;
     e->ended = e->closing = false;
     e->checked = FD_UNSEEN;
-    e->life++;
     e->kept = 0;
     e->watch = NULL;
     e->drained = NULL;
+    e->generation++;
 }
 
 static int add_block(struct kernel *k, size_t index)
@@ -70,9 +70,10 @@ static int add_block(struct kernel *k, size_t index)
         t->blocks = blocks;
         t->block_count = count;
     }
-    block = calloc(BLOCK, sizeof *block);
+    block = aligned_alloc(_Alignof(struct fd_entry), BLOCK * sizeof *block);
     if (block == NULL)
         return -ENOMEM;
+    memset(block, 0, BLOCK * sizeof *block);
     for (int i = 0; i < BLOCK; i++) {
         block[i].fd = (int)index * BLOCK + i;
         list_init(&block[i].waits);
@@ -145,6 +146,14 @@ static void wake_ready(struct kernel *k, struct fd_entry *e)
     }
 }
 
+/* A wake for plain data carries POLLPRI too, and a watch passes the wake's own mask on. Where there
+ * is urgent data, two wakes merge, and the kernel looks again: then it tells of POLLOUT as well,
+ * if there is room to send. */
+static bool urgent(const struct fd_entry *e, long events)
+{
+    return events & POLLPRI && (events != (POLLIN | POLLPRI) || !(e->ready & FD_OUT));
+}
+
 static void note(struct fd_entry *e, long events)
 {
     e->events++;
@@ -152,11 +161,9 @@ static void note(struct fd_entry *e, long events)
         e->ready |= FD_IN;
     if (events & (POLLOUT | POLLHUP | POLLERR))
         e->ready |= FD_OUT;
-    /* What ended is no edge any more, and urgent data splits a read: only -EAGAIN is sure now. The
-     * kernel says POLLIN | POLLPRI for any data that comes; where there is urgent data, two wake-ups
-     * merge and it looks again, and then tells of POLLOUT as well, if there is room to send. */
-    if (events & (POLLRDHUP | POLLHUP | POLLERR) ||
-        (events & POLLPRI && (events != (POLLIN | POLLPRI) || !(e->ready & FD_OUT))))
+    /* What ended is no edge any more, and urgent data splits a read: from now on only -EAGAIN is
+     * sure to mean empty. */
+    if (events & (POLLRDHUP | POLLHUP | POLLERR) || urgent(e, events))
         e->ended = true;
 }
 
@@ -204,7 +211,11 @@ static int arm(struct kernel *k, struct fd_entry *e)
         return -EBADF;
     }
     *watch = (struct watch){
-        .op = {.code = KOP_WATCH, .fd = e->fd, .flags = WATCH_EVENTS, .done = on_end, .event = on_event},
+        .op = {.code = KOP_WATCH,
+               .fd = e->fd,
+               .flags = WATCH_EVENTS,
+               .done = on_end,
+               .event = on_event},
         .k = k,
         .entry = e,
     };
@@ -226,8 +237,11 @@ static void abandon_watch(struct kernel *k, struct fd_entry *e)
 
 int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w)
 {
-    int err = e->watch || w->want == FD_POSITION ? 0 : arm(k, e);
+    int err;
 
+    if (__builtin_expect(e->closing, 0))
+        return -EBADF;
+    err = e->watch || w->want == FD_POSITION ? 0 : arm(k, e);
     if (err < 0)
         return err;
     e->checked = FD_UNSEEN;

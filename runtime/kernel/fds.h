@@ -5,10 +5,10 @@
  * `ready` is a promise from the past: a set bit means that a call is worth trying, a clear bit
  * that the watch will tell when it is. So a call tries only where the bit is set, and parks
  * without a system call where it is not. A fresh entry is optimistic (both bits set); the watch
- * (multishot, edge) is armed at the first -EAGAIN, and lives until the descriptor is closed.
+ * (multishot, edge) is armed at the first wait, and lives until the descriptor is closed.
  *
  * The watch holds the open file, not the number. With a watch armed, close(2) sends no FIN, so
- * fds_close() ends it first. Whoever calls raw close(2) leaves a watch on the old file behind,
+ * fds_close_begin() ends it. Whoever calls raw close(2) leaves a watch on the old file behind,
  * and the number may be given to a new one (hazard 49). Three defences: a number that the kernel
  * just gave us is fresh by definition (fds_fresh); waits that have lasted a while are checked
  * against the file's identity (fds_verify); the dump lists watches whose file is gone.
@@ -33,22 +33,23 @@ struct fd_wait {
     void (*wake)(struct fd_wait *w, int result);
 };
 
+/* What a call touches comes first, and an entry starts a cache line. */
 struct fd_entry {
+    _Alignas(64) struct link waits; /* of struct fd_wait, oldest first */
+    struct watch *watch;            /* armed, or NULL */
     int fd;
-    uint8_t kind;  /* enum fd_kind */
-    uint8_t ready; /* FD_IN, FD_OUT, FD_POSITION */
-    bool ended;    /* hang-up or error was seen: a short read need not mean empty */
-    bool closing;
+    uint8_t kind;    /* enum fd_kind */
+    uint8_t ready;   /* FD_IN, FD_OUT, FD_POSITION */
     uint8_t checked; /* enum fd_checked: how far fds_verify() is with the waits that are here */
-    uint32_t life;   /* how many files have had this number: a call keeps to the one it began with */
-    uint32_t events; /* how often the watch spoke */
-    int kept;        /* an error that came behind data that a call returned: the next read says it */
-    struct watch *watch; /* armed, or NULL */
-    struct link waits;   /* of struct fd_wait, oldest first */
-    struct link ops;     /* of struct kop */
-    struct fd_identity identity;          /* when kind is known */
-    void (*drained)(struct fd_entry *e);  /* closing: the last operation is gone */
-    void *closer;                         /* the drained() callback's own */
+    bool ended;      /* hang-up or error was seen: a short read need not mean empty */
+    bool closing;
+    uint32_t generation; /* how often the number has changed hands */
+    uint32_t events;     /* how often the watch has spoken */
+    int kept; /* an error that came behind data that a call returned: the next read says it */
+    struct link ops;                     /* of struct kop */
+    struct fd_identity identity;         /* when kind is known */
+    void (*drained)(struct fd_entry *e); /* closing: the last operation is gone */
+    void *closer;                        /* the drained() callback's own */
 };
 
 int fds_new(struct kernel *k);
@@ -59,7 +60,7 @@ int fds_get(struct kernel *k, int fd, struct fd_entry **out_e);
 int fds_identify(struct kernel *k, struct fd_entry *e);
 void fds_fresh(struct kernel *k, int fd); /* the kernel has just given us this number */
 
-/* Waiting: arms the watch if need be. 0, -ENOMEM. */
+/* Waiting: arms the watch if need be. 0, -ENOMEM, -EBADF (being closed). */
 int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w);
 void fds_unwait(struct kernel *k, struct fd_wait *w);
 
@@ -78,7 +79,8 @@ void fds_remove_op(struct fd_entry *e, struct kop *op);
 /* Wakes and cancels all that is under way. True: some operations must still come back;
  * drained() will be called when they have. */
 bool fds_close_begin(struct kernel *k, struct fd_entry *e);
-void fds_close_end(struct fd_entry *e); /* the number is free; not if e->life has moved on */
+/* The number is free. Not to be called if the generation has moved on (fds_fresh). */
+void fds_close_end(struct fd_entry *e);
 
 /* Waits that are older than the last call are checked once. True: some are yet to be checked. */
 bool fds_verify(struct kernel *k);

@@ -17,21 +17,24 @@ static void release(struct worker *w, struct record *r)
         free(r);
 }
 
-int record_new_copied(struct worker *w, rv_group *g, const struct spawn *what)
+int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
+                      const char *site)
 {
+    int err = record_allowed(w);
     struct record *r;
 
-    if (what->len > record_stacks(w, g)->usable_bytes / 4)
+    if (err < 0)
+        return err;
+    if (len > record_stacks(w, g)->usable_bytes / 4)
         return -E2BIG;
-    if (what->len <= RECORD_COPY_SMALL)
-        r = slab_take(&w->record_copy_slab);
-    else
-        r = malloc(sizeof *r + what->len);
+    r = len <= RECORD_COPY_SMALL ? slab_take(&w->record_copy_slab) : malloc(sizeof *r + len);
     if (r == NULL)
         return -ENOMEM;
-    record_fill(w, r, g, what);
-    r->len = (uint32_t)what->len;
-    memcpy(r->copy, what->arg, what->len);
+    r->copied = true;
+    r->len = (uint32_t)len;
+    if (len) /* nothing may be copied from NULL */
+        memcpy(r->copy, arg, len);
+    record_fill(w, r, g, fn, NULL, site);
     return 0;
 }
 
@@ -46,12 +49,19 @@ int record_run_copied(struct worker *w, struct record *r)
     return fn(copy);
 }
 
-/* Room to queue and time more tasks, so that waking and parking cannot fail. */
+/* Room to queue and seat more tasks, so that waking and parking cannot fail. */
 bool record_reserve(struct worker *w)
 {
     size_t room = w->started_room ? w->started_room * 2 : 64;
+    struct sibling *siblings;
 
-    if (room > UINT32_MAX / 2 || runq_reserve(&w->ready, (uint32_t)room) < 0 ||
+    if (room > UINT32_MAX / 2)
+        return false;
+    siblings = realloc(w->siblings, (room + 1) * sizeof *siblings);
+    if (siblings == NULL)
+        return false;
+    w->siblings = siblings;
+    if (runq_reserve(&w->ready, (uint32_t)room) < 0 ||
         timers_reserve(&w->timers, (uint32_t)room) < 0)
         return false;
     w->started_room = room;
@@ -67,11 +77,12 @@ void record_fail(struct worker *w, struct record *r, bool first)
 
     site_split(r->site, name, sizeof name, &place);
     if (first)
-        report("no stack for task %llu \"%s\", spawned at %s, with %zu tasks started: %s",
-               (unsigned long long)r->id, name, place, w->started,
-               w->stacks.guard == STACK_GUARD_MPROTECT
-                   ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs none"
-                   : "no memory or address space");
+        report(
+            "no stack for task %llu \"%s\", spawned at %s, with %zu tasks started: %s",
+            (unsigned long long)r->id, name, place, w->started,
+            w->stacks.guard == STACK_GUARD_MPROTECT
+                ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs none"
+                : "no memory or address space");
     list_remove_fast(&r->link);
     w->unstarted--;
     release(w, r);

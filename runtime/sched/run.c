@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,12 +29,14 @@ static void after_fork_in_child(void)
         return;
     worker_self = NULL;
     forked = true;
+    stack_overflow_forget();
 }
 
-void worker_missing(const char *call)
+int worker_missing(const char *call)
 {
     if (forked)
-        die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() anew",
+        die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() "
+            "anew",
             call);
     die("%s: called outside a task: there is no runtime on this thread; see rv_run()", call);
 }
@@ -46,9 +49,16 @@ static void who_is_running(char *text, size_t room)
         task_describe(w->task, text, room);
 }
 
-static void describe_stack(struct stack *head, char *text, size_t room)
+static bool describe_stack(struct stack *head, char *text, size_t room)
 {
-    task_describe((struct task *)(void *)head, text, room);
+    struct task *t = (struct task *)(void *)head;
+    bool running = worker_self && t == worker_self->task;
+
+    if (running || t->state != TASK_FINISHED)
+        task_describe(t, text, room);
+    else
+        snprintf(text, room, "nobody: it is free");
+    return running;
 }
 
 static void once(void)
@@ -112,7 +122,7 @@ static int start(struct worker *w, const struct settings *s)
     }
     w->default_stacks = stack_pool_for(&w->stacks, s->stack_bytes);
     w->tasks_max = s->tasks_max;
-    w->chores_at = RV_NEVER;
+    w->verify_at = w->trim_at = RV_NEVER;
     list_init(&w->records);
     timers_init(&w->timers);
     slab_init(&w->record_slab, RECORD_BYTES);
@@ -141,6 +151,7 @@ static void stop(struct worker *w)
     slab_fini(&w->record_slab);
     slab_fini(&w->record_copy_slab);
     timers_fini(&w->timers);
+    free(w->siblings);
     free(w->ready.ring);
 }
 
@@ -163,8 +174,7 @@ static int run_first(void *arg)
 static int run(struct worker *w, rv_fn *fn, void *arg)
 {
     struct first first = {fn, arg, 0};
-    struct spawn what = {.fn = run_first, .arg = &first, .site = "main@rv_run"};
-    int err = record_new(w, &w->root, &what);
+    int err = record_new(w, &w->root, run_first, &first, "main@rv_run");
 
     if (err == 0) {
         worker_loop(w);

@@ -36,6 +36,12 @@ static inline struct task *runq_pop(struct runq *q)
     return q->ring[q->head++ & q->mask];
 }
 
+/* The task that is `ahead` places from the next one; only if that many are there. */
+static inline struct task *runq_ahead(const struct runq *q, uint32_t ahead)
+{
+    return q->ring[(q->head + ahead) & q->mask];
+}
+
 static inline uint32_t runq_count(const struct runq *q)
 {
     return q->tail - q->head;

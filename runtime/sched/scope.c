@@ -5,24 +5,34 @@
 
 #include "sched/wait.h"
 
-void scope_link(struct task *me)
+void scope_take_seat(struct task *me)
 {
-    struct link *first = me->group->parked;
+    struct worker *w = me->worker;
+    uint32_t seat = timers_new(&w->timers, me), first = me->group->seated;
+    struct sibling *ring = w->siblings;
 
-    me->linked = true;
-    if (first)
-        list_push_back(first, &me->sibling);
-    else
-        list_init(&me->sibling);
-    me->group->parked = &me->sibling;
+    me->seat = seat;
+    me->armed = RV_NEVER;
+    ring[seat] = (struct sibling){seat, seat};
+    if (first) {
+        ring[seat] = (struct sibling){first, ring[first].prev};
+        ring[ring[first].prev].next = seat;
+        ring[first].prev = seat;
+    }
+    me->group->seated = seat;
 }
 
-void scope_unlink(struct task *me)
+void scope_leave_seat(struct task *me)
 {
-    if (me->group->parked == &me->sibling)
-        me->group->parked = list_empty(&me->sibling) ? NULL : me->sibling.next;
-    list_remove_fast(&me->sibling);
-    me->linked = false;
+    struct worker *w = me->worker;
+    struct sibling mine = w->siblings[me->seat];
+
+    if (me->group->seated == me->seat)
+        me->group->seated = mine.next == me->seat ? 0 : mine.next;
+    w->siblings[mine.prev].next = mine.next;
+    w->siblings[mine.next].prev = mine.prev;
+    timers_free(&w->timers, me->seat);
+    me->seat = 0;
 }
 
 void rv_scope_open(rv_scope *s, rv_time deadline)
@@ -64,9 +74,15 @@ int scope_settle(const rv_scope *s, int result, int64_t now)
     return s->deadline <= now ? -ETIMEDOUT : result;
 }
 
+/* Asks the clock: a task that computes for long is asking because nothing else moves the time of
+ * its pass; and the close that follows must see the same time. */
 bool rv_cancelled(void)
 {
-    return task_over(task_self("rv_cancelled"));
+    struct task *me = task_self("rv_cancelled");
+
+    if (me->scope->due != RV_NEVER && !task_over(me))
+        me->worker->now = rv_now();
+    return task_over(me);
 }
 
 /* ---- how a cancel spreads ---- */
@@ -101,14 +117,15 @@ static void reach_inside(struct task *t, const rv_scope *base, rv_group **to_vis
 
 static void visit_children(const rv_group *g, rv_group **to_visit)
 {
-    struct link *first = g->parked, *l = first;
+    struct worker *w = worker_self;
+    uint32_t seat = g->seated;
 
-    if (first == NULL)
+    if (seat == 0)
         return;
     do {
-        reach_inside(CONTAINER(l, struct task, sibling), &g->scope, to_visit);
-        l = l->next;
-    } while (l != first);
+        reach_inside(w->timers.owners[seat], &g->scope, to_visit);
+        seat = w->siblings[seat].next;
+    } while (seat != g->seated);
 }
 
 /* Groups are visited from a list and not by recursion: trees of tasks may be deep, and a

@@ -9,8 +9,10 @@
  * alone. rv_cancel() moves it to the beginning of time, here and at once in all that is inside,
  * past open scopes and through groups into their children; shields stop it.
  *
- * To be found by a cancel, a task is linked into its group when it first parks or opens a scope;
- * a task that never does either runs to its end anyway, and is spared the links.
+ * To be found by a cancel, a task takes a seat when it first parks or opens a scope; one that does
+ * neither runs to its end anyway, and is spared it. A seat is a number, for two dense tables of
+ * the worker: its timer, and its place in the ring of its group's seated children. Not links
+ * through the task structs: with a million tasks each neighbour is a miss of cache and TLB.
  *
  * Who translates: the scope that caused it. scope_settle() turns -ECANCELED into -ETIMEDOUT or 0
  * if nothing around the scope is over as well; otherwise the outer one will.
@@ -33,15 +35,16 @@ static inline bool task_over(const struct task *me)
     return __builtin_expect(scope_over(me->scope, me->worker->now), 0);
 }
 
-void scope_link(struct task *me); /* into its group, for cancels to find */
-void scope_unlink(struct task *me);
+void scope_take_seat(struct task *me);
+void scope_leave_seat(struct task *me);
 
-static inline void scope_open(struct task *me, rv_scope *s, int64_t deadline, bool shield, bool in_group)
+static inline void scope_open(struct task *me, rv_scope *s, int64_t deadline, bool shield,
+                              bool in_group)
 {
     rv_scope *outer = me->scope;
 
-    if (!me->linked)
-        scope_link(me);
+    if (me->seat == 0)
+        scope_take_seat(me);
     s->outer = outer;
     s->owner = me;
     s->deadline = deadline;

@@ -13,10 +13,8 @@ static inline void finish(struct task *me, int result)
 {
     USAGE(me->scope == &me->group->scope,
           "a task returned with a scope or a group still open: close what it opened");
-    if (me->timer)
-        timers_free(&me->worker->timers, me->timer);
-    if (me->linked)
-        scope_unlink(me);
+    if (me->seat)
+        scope_leave_seat(me);
     task_move(me, TASK_FINISHED);
     group_child_done(me->group, result);
 }
@@ -28,8 +26,13 @@ static inline _Noreturn void leave(struct worker *w, struct task *me)
     struct task *next = worker_next(w);
 
     w->started--;
+    if (me->own_fenv) {
+        fenv_load(&w->fenv);
+        me->own_fenv = false;
+        w->fenvs--;
+    }
     stack_give(&me->stack);
-    worker_chore(w); /* to trim, if nobody wants it */
+    worker_trim_later(w);
     (void)worker_switch(w, me, next);
     ASSERT(!"a finished task was resumed");
     __builtin_unreachable();
@@ -40,7 +43,10 @@ void task_main(void *task)
     struct task *me = task;
     struct worker *w = me->worker;
 
-    worker_entered(me);
+    sanitize_arrive(&me->stack.sanitizer);
+#ifndef FRAME_BYTES /* with ucontext, a context starts in the environment of who prepared it */
+    fenv_load(me->own_fenv ? &me->fenv : &w->fenv);
+#endif
     do
         finish(me, record_run(w, me->record));
     while (record_follow(w, me));

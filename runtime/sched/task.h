@@ -21,9 +21,9 @@
 
 enum task_state {
     TASK_FINISHED, /* zero: a head in fresh or trimmed memory is nobody's */
-    TASK_READY,    /* in the run queue */
     TASK_RUNNING,
-    TASK_PARKED, /* waits; wait says for what */
+    TASK_PARKED,   /* waits; wait says for what */
+    TASK_READY,    /* in the run queue */
     TASK_STARTING, /* has a stack, has not run yet */
 };
 
@@ -36,14 +36,13 @@ enum { TASK_NAME_BYTES = 24 };
 struct task {
     struct stack stack; /* first: the pool fills it */
     struct context ctx;
-    uint8_t state;   /* enum task_state, by task_move() only */
-    bool own_fenv;   /* its floating-point environment is switched too */
-    bool linked;     /* in group->parked */
-    bool asked;      /* its wait was asked to end, and will when its owner says so */
-    uint32_t timer;  /* its one timer's id; 0: it never had one */
+    uint8_t state; /* enum task_state, by task_move() only */
+    bool own_fenv; /* its floating-point environment is switched too */
+    bool asked;    /* its wait was asked to end, and will when its owner says so */
+    uint32_t seat; /* where the worker's dense tables know it (scope.h); 0: it has not waited yet */
     rv_scope *scope; /* the innermost */
     struct worker *worker;
-    int64_t armed; /* when its timer fires; RV_NEVER: not armed */
+    int64_t armed; /* seated: when its timer fires; RV_NEVER: not armed */
 
     const struct wait_kind *wait; /* parked: for what, and on which object */
     void *wait_on;
@@ -51,7 +50,6 @@ struct task {
     int64_t wait_since;
 
     rv_group *group;
-    struct link sibling; /* in group->parked */
     struct record *record; /* starting: what to run */
     const char *site;
     uint64_t id;
@@ -59,18 +57,24 @@ struct task {
     struct fenv fenv;           /* while switched out, if own_fenv */
 };
 
-/* For each state, a bit for each state that it may be entered from. */
+/* The edges. One comparison each, for `to` is known where this is called. */
 static inline void task_move(struct task *t, enum task_state to)
 {
-    const unsigned from[] = {
-        [TASK_FINISHED] = 1u << TASK_RUNNING,
-        [TASK_READY] = 1u << TASK_RUNNING | 1u << TASK_PARKED,
-        [TASK_RUNNING] = 1u << TASK_READY | 1u << TASK_STARTING,
-        [TASK_PARKED] = 1u << TASK_RUNNING,
-        [TASK_STARTING] = 1u << TASK_FINISHED,
-    };
-
-    ASSERT(from[to] >> t->state & 1);
+    switch (to) {
+    case TASK_FINISHED:
+    case TASK_PARKED:
+        ASSERT(t->state == TASK_RUNNING);
+        break;
+    case TASK_READY:
+        ASSERT(t->state == TASK_RUNNING || t->state == TASK_PARKED);
+        break;
+    case TASK_RUNNING:
+        ASSERT(t->state >= TASK_READY);
+        break;
+    case TASK_STARTING:
+        ASSERT(t->state == TASK_FINISHED);
+        break;
+    }
     t->state = (uint8_t)to;
 }
 

@@ -17,7 +17,8 @@ rv_time rv_after(rv_time span)
 }
 
 /* The pass is over, or records wait: let one of them start if a ready task ran since the last one
- * did, so that spawners that only yield do not pile them up. */
+ * did, so that spawners that only yield do not pile them up; at the end of a pass too, or one
+ * would be left over each pass. */
 static __attribute__((noinline)) int yield_slow(struct worker *w, struct task *me)
 {
     struct task *next = NULL;
@@ -25,13 +26,13 @@ static __attribute__((noinline)) int yield_slow(struct worker *w, struct task *m
 
     me->ctx.value = 0;
     worker_ready(w, me);
-    if (--w->credit <= 0)
-        next = &w->loop;
-    else if (w->unstarted && (alone || w->bypassed > 0))
+    if (w->unstarted && (alone || w->bypassed > 0))
         next = record_start(w, true);
+    if (next == NULL && w->credit <= 0)
+        next = &w->loop;
     if (next == NULL) {
         w->bypassed++;
-        next = runq_pop(&w->ready);
+        next = worker_pop(w);
     }
     if (next == me) {
         task_move(me, TASK_RUNNING);
@@ -42,19 +43,21 @@ static __attribute__((noinline)) int yield_slow(struct worker *w, struct task *m
 
 int rv_yield(void)
 {
-    struct task *me = task_self("rv_yield");
-    struct worker *w = me->worker;
+    struct worker *w = worker_self;
+    struct task *me;
 
-    if (task_over(me))
+    if (__builtin_expect(w == NULL, 0))
+        return worker_missing("rv_yield");
+    me = w->task;
+    if (__builtin_expect(scope_over(me->scope, w->now), 0))
         return -ECANCELED;
-    if (__builtin_expect(w->unstarted != 0 || w->credit <= 1, 0))
+    if (__builtin_expect(--w->credit <= 0 || w->unstarted != 0, 0))
         return yield_slow(w, me);
-    w->credit--;
     if (runq_empty(&w->ready))
         return 0;
     me->ctx.value = 0;
     worker_ready(w, me);
-    return worker_switch(w, me, runq_pop(&w->ready));
+    return worker_switch(w, me, worker_pop(w));
 }
 
 static bool sleep_abort(struct task *t, void *on)

@@ -6,16 +6,6 @@
 /* How long a cancelled kernel operation may keep its task before that is worth a line. */
 #define STUCK_AFTER_NS (5 * RV_S)
 
-void wait_arm(struct task *t, int64_t when)
-{
-    struct timers *timers = &t->worker->timers;
-
-    if (t->timer == 0)
-        t->timer = timers_new(timers, t);
-    timers_set(timers, t->timer, when);
-    t->armed = when;
-}
-
 void wait_cancel(struct task *t)
 {
     int64_t later;
@@ -27,12 +17,22 @@ void wait_cancel(struct task *t)
         wait_wake(t, -ECANCELED);
         return;
     }
-    later = clock_sum(t->worker->now, STUCK_AFTER_NS);
     if (t->state != TASK_PARKED)
         return;
-    t->wait_until = later; /* its own time does not count any more */
+    later = clock_sum(t->worker->now, STUCK_AFTER_NS);
+    t->wait_until = later; /* no longer when it ends, but when it is reported */
     if (later < t->armed)
         wait_arm(t, later);
+}
+
+int64_t wait_slack(const struct task *t)
+{
+    int64_t slack;
+
+    if (t->armed <= t->wait_since) /* over before it began, perhaps since the beginning of time */
+        return 0;
+    slack = (t->armed - t->wait_since) / 1024;
+    return slack > RV_MS ? RV_MS : slack;
 }
 
 static void report_stuck(struct task *t)
@@ -40,8 +40,8 @@ static void report_stuck(struct task *t)
     char who[256];
 
     task_describe(t, who, sizeof who);
-    report("%s was cancelled in %s 5 s ago and must wait on: the kernel still holds its buffers", who,
-           t->wait->name);
+    report("%s was cancelled in %s 5 s ago and must wait on: the kernel still holds its buffers",
+           who, t->wait->name);
 }
 
 void wait_timer(struct task *t)
@@ -51,22 +51,20 @@ void wait_timer(struct task *t)
     t->armed = RV_NEVER;
     if (t->state != TASK_PARKED)
         return;
-    if (t->asked) { /* the timer may have been armed for an earlier time before */
-        if (t->wait_until <= now)
+    if (t->wait_until <= now) {
+        if (t->asked)
             report_stuck(t);
         else
-            wait_arm(t, t->wait_until);
+            wait_wake(t, 0);
         return;
     }
-    if (t->wait_until <= now) {
-        wait_wake(t, 0);
-        return;
-    }
-    if (t->wait->abort && t->scope->due <= now) {
+    if (!t->asked && t->wait->abort && t->scope->due <= now) {
         wait_cancel(t);
         return;
     }
-    next = t->wait->abort && t->scope->due < t->wait_until ? t->scope->due : t->wait_until;
+    next = t->wait_until;
+    if (!t->asked && t->wait->abort && t->scope->due < next)
+        next = t->scope->due;
     if (next != RV_NEVER)
         wait_arm(t, next);
 }

@@ -18,19 +18,16 @@ int worker_switch_slow(struct task *from, struct task *to)
 {
     int value;
 
+#ifdef FRAME_BYTES /* swapcontext() does it by itself, and would save what is loaded here */
     if (from->own_fenv && from->state != TASK_FINISHED)
         fenv_save(&from->fenv);
     if (from->own_fenv | to->own_fenv)
         fenv_load(to->own_fenv ? &to->fenv : &from->worker->fenv);
+#endif
     sanitize_leave(&from->stack.sanitizer, from->state == TASK_FINISHED, &to->stack.sanitizer);
     value = context_switch(&from->ctx, &to->ctx);
     sanitize_arrive(&from->stack.sanitizer);
     return value;
-}
-
-void worker_entered(struct task *me)
-{
-    sanitize_arrive(&me->stack.sanitizer);
 }
 
 void worker_pause(struct worker *w)
@@ -47,7 +44,7 @@ struct task *worker_next_slow(struct worker *w)
         bool ready = !runq_empty(&w->ready);
 
         if (w->unstarted && (!ready || w->bypassed >= BYPASS_MAX)) {
-            struct task *t = record_start(w, ready);
+            struct task *t = record_start(w, w->bypassed >= BYPASS_MAX);
 
             if (t)
                 return t;
@@ -56,7 +53,7 @@ struct task *worker_next_slow(struct worker *w)
         if (!ready)
             break;
         w->bypassed++;
-        return runq_pop(&w->ready);
+        return worker_pop(w);
     }
     return &w->loop;
 }
@@ -82,21 +79,26 @@ static void break_deadlock(struct worker *w)
     rv_dump(2);
     if (!w->deadlocked) {
         w->deadlocked = true;
-        report("cancelling them all; rv_run() will return -EDEADLK");
+        report("cancelling them all; unless its function still succeeds, rv_run() returns -EDEADLK");
         scope_cancel(&w->root.scope);
     }
     if (idle(w))
         die("deadlock: what waits cannot be cancelled (a shield without a deadline?)");
 }
 
-/* What an idle moment is for: nothing here is urgent, and nothing ticks once it is done. */
+/* Nothing here is urgent, and nothing ticks once it is done. */
 static void chores(struct worker *w)
 {
-    bool more = stack_trim(&w->stacks, TRIM_MOST);
-
-    w->chores_at = more ? w->now : RV_NEVER;
-    if (fds_verify(w->kernel) && !more)
-        worker_chore(w);
+    if (w->now >= w->verify_at) {
+        w->verify_at = RV_NEVER;
+        if (fds_verify(w->kernel))
+            worker_verify_later(w);
+    }
+    if (w->now >= w->trim_at) {
+        w->trim_at = stack_trim(&w->stacks, TRIM_MOST) ? w->now : RV_NEVER;
+        if (stack_warm(&w->stacks)) /* free from one trim to the next: the first seldom does it */
+            worker_trim_later(w);
+    }
 }
 
 /* When the kernel step must be back: 0, do not wait. */
@@ -107,20 +109,45 @@ static int64_t wait_until(const struct worker *w)
     if (!idle(w))
         return 0;
     next = timers_next(&w->timers);
-    return next < w->chores_at ? next : w->chores_at;
+    if (timers_any(&w->timers))
+        next = clock_sum(next, wait_slack(timers_first(&w->timers)));
+    next = next < w->verify_at ? next : w->verify_at;
+    return next < w->trim_at ? next : w->trim_at;
+}
+
+/* By the handful, so that the tasks are fetched while others are being found. */
+static void fire_timers(struct worker *w)
+{
+    enum { HANDFUL = 16 };
+    struct task *due[HANDFUL];
+    int count;
+
+    do {
+        for (count = 0; count < HANDFUL && (due[count] = timers_pop(&w->timers, w->now)); count++)
+            __builtin_prefetch(due[count]);
+        for (int i = 0; i < count; i++)
+            wait_timer(due[i]);
+    } while (count == HANDFUL);
 }
 
 static void kernel_pass(struct worker *w)
 {
     struct kernel *k = w->kernel;
-    struct task *t;
 
     k->room->step(k, wait_until(w));
     w->now = k->room->now(k);
-    while ((t = timers_pop(&w->timers, w->now)))
-        wait_timer(t);
-    if (w->now >= w->chores_at)
-        chores(w);
+    fire_timers(w);
+    chores(w);
+}
+
+static void remember_oldest(struct worker *w)
+{
+    if (w->unstarted == 0) {
+        w->passes = 0;
+    } else if (++w->passes > BYPASS_PASSES) {
+        w->passes = 0;
+        w->bypassed = BYPASS_MAX;
+    }
 }
 
 void worker_loop(struct worker *w)
@@ -129,6 +156,7 @@ void worker_loop(struct worker *w)
         struct task *next;
 
         w->credit = PASS_CREDIT;
+        remember_oldest(w);
         task_move(&w->loop, TASK_READY);
         next = worker_next(w);
         if (next == &w->loop)

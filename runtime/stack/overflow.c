@@ -5,7 +5,8 @@
  * (AT_MINSIGSTKSZ: AVX-512 state is large) and enough for the unwinder. It says which task, how
  * deep, and the innermost calls; then the fault is let happen again under the default action, so
  * that the core dump shows the overflow and not the handler. Every other fault goes to whoever
- * handled it before us.
+ * handled it before us: a guard that belongs to another stack than the running one after a line
+ * of its own, for it was a stray pointer that found it.
  *
  * The handler is process-wide and counted; the arena that it searches is the thread's own.
  */
@@ -20,7 +21,7 @@
 #include "base/report.h"
 #include "stack/stack.h"
 
-enum { FRAMES_SHOWN = 8, HANDLER_FRAMES = 2, UNWINDER_BYTES = 64 * 1024 };
+enum { FRAMES_SHOWN = 8, UNWINDER_BYTES = 64 * 1024 };
 
 /* One a thread that has an arena. */
 struct watch_stack {
@@ -31,15 +32,24 @@ struct watch_stack {
 
 static __thread struct stack_arena *watched; /* this thread's */
 static __thread struct watch_stack own;
-static stack_describe *describe_head;
+static __thread stack_describe *describe_head;
 
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static int installed; /* arenas that want the handler, under install_lock */
 static struct sigaction before_segv, before_bus;
 
+/* By kill() or the like: there is no address, and no instruction that will fault again. */
+static bool was_sent(const siginfo_t *info)
+{
+    return info->si_code <= 0;
+}
+
 static void pass_on(int sig, siginfo_t *info, void *context)
 {
     const struct sigaction *before = sig == SIGBUS ? &before_bus : &before_segv;
+
+    if (before->sa_handler == SIG_IGN && was_sent(info))
+        return;
 
     if (before->sa_flags & SA_SIGINFO)
         before->sa_sigaction(sig, info, context);
@@ -47,36 +57,46 @@ static void pass_on(int sig, siginfo_t *info, void *context)
         before->sa_handler(sig);
     else
         signal(sig, SIG_DFL); /* and the instruction faults again */
+    if (before->sa_handler == SIG_DFL && was_sent(info))
+        raise(sig); /* comes when this handler has returned */
 }
 
-static void report_overflow(struct stack *s, const char *address)
+/* False: the guard is not that of the running stack. */
+static bool report_overflow(struct stack *s, const char *address)
 {
-    char who[256] = "a task";
+    char whose[256] = "a task", who[256] = "no task";
     size_t bytes = stack_bytes(s), depth = (size_t)((const char *)s - address);
+    bool running = describe_head(s, whose, sizeof whose);
     int frames;
 
-    describe_head(s, who, sizeof who);
-    report("stack overflow in %s: it has %zu bytes of stack and touched byte %zu; innermost calls:",
-           who, bytes, depth);
-    frames = backtrace_print(STDERR_FILENO, HANDLER_FRAMES, FRAMES_SHOWN);
-    report("%d calls deep. REEVE_STACK, rv_options.stack_bytes or rv_group_stack() give more",
-           frames);
+    if (running) {
+        report("stack overflow in %s: it has %zu bytes of stack and touched byte %zu; innermost "
+               "calls:",
+               whose, bytes, depth);
+    } else {
+        if (report_who)
+            report_who(who, sizeof who);
+        report("stray access by %s: it touched the guard below the stack of %s; innermost calls:",
+               who, whose);
+    }
+    frames = backtrace_print_interrupted(STDERR_FILENO, FRAMES_SHOWN);
+    if (running)
+        report("%d calls deep. REEVE_STACK, rv_options.stack_bytes or rv_group_stack() give more",
+               frames);
+    return running;
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
     bool in_guard = false;
-    struct stack *s = watched ? stack_find(watched, info->si_addr, &in_guard) : NULL;
+    struct stack *s = NULL;
 
-    if (s == NULL || !in_guard) {
-        pass_on(sig, info, context);
-        return;
-    }
-    report_overflow(s, info->si_addr);
-    if (STACK_SANITIZED)
-        pass_on(sig, info, context); /* it has a report of its own */
-    else
+    if (watched && !was_sent(info))
+        s = stack_find(watched, info->si_addr, &in_guard);
+    if (s && in_guard && report_overflow(s, info->si_addr) && !STACK_SANITIZED)
         signal(sig, SIG_DFL);
+    else /* a sanitizer has a report of its own */
+        pass_on(sig, info, context);
 }
 
 static void install(void)
@@ -151,4 +171,9 @@ void stack_overflow_unwatch(struct stack_arena *a)
     uninstall();
     sigaltstack(&own.before, NULL);
     munmap(own.base, own.bytes);
+}
+
+void stack_overflow_forget(void)
+{
+    watched = NULL;
 }

@@ -59,7 +59,7 @@ struct stack_pool {
     size_t slot_bytes;   /* guard and all; 0: this pool is not used yet */
     char **chunks;       /* of CHUNK_SLOTS slots */
     uint32_t chunk_count;
-    uint32_t made;       /* slots with a guard, lent or free */
+    uint32_t made;          /* slots with a guard, lent or free */
     union stack_free *free; /* the hottest last; its room is for all that are made */
     uint32_t free_count;
     uint32_t free_room;
@@ -75,7 +75,7 @@ struct stack_arena {
     bool exhausted;         /* the last take failed, and nothing has been given back since */
 };
 
-/* 0, or -ENOTSUP: the guard asked for is not there. head_bytes: what each owner wants at the top. */
+/* 0, or -ENOTSUP: the guard asked for is not there. head_bytes: what an owner wants at the top. */
 int stack_arena_init(struct stack_arena *a, size_t head_bytes, enum stack_guard guard, bool wipe);
 void stack_arena_fini(struct stack_arena *a); /* unmaps all, lent or not */
 
@@ -106,6 +106,9 @@ static inline void stack_give(struct stack *s)
  * the kernel still holds, at most `most` of them. True: there is more to do. */
 bool stack_trim(struct stack_arena *a, unsigned most);
 
+/* Some free stack still holds memory: a trim later on may give it back. */
+bool stack_warm(const struct stack_arena *a);
+
 /* Each slot's head in turn, lent or not, for the dump: start with *at = 0. NULL: no more.
  * A head whose `low` is NULL was never lent or lies in a trimmed stack. */
 struct stack *stack_each(struct stack_arena *a, uint64_t *at);
@@ -117,15 +120,18 @@ static inline size_t stack_bytes(const struct stack *s)
 
 /* ---- overflow.c ---- */
 
-/* Says, in a few words for a report, whose head this is. */
-typedef void stack_describe(struct stack *head, char *text, size_t room);
+/* Says, in a few words for a report, whose head this is (it may be nobody's); true: it is who runs. */
+typedef bool stack_describe(struct stack *head, char *text, size_t room);
 
 /* On this thread, for its one arena: the handler's own stack, and the process-wide handler if it
  * is not there yet. 0 or -errno. */
 int stack_overflow_watch(struct stack_arena *a, stack_describe *describe);
 void stack_overflow_unwatch(struct stack_arena *a);
+/* In a forked child, whose arena is the parent's: what the handler had is left as it is, for the
+ * lock may be held by a thread that was not forked along. */
+void stack_overflow_forget(void);
 
-/* Which lent or free slot of this arena owns the address; NULL: none. *in_guard: it is the guard. */
+/* Which slot of this arena, lent or free, owns the address; NULL: none. *in_guard: the guard. */
 struct stack *stack_find(struct stack_arena *a, const void *address, bool *in_guard);
 
 #endif
