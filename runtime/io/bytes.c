@@ -36,28 +36,87 @@ static long ring_write(struct io *io, const void *buf, size_t len, off_t at,
     return io_operate(io, &op, FD_OUT, kinds);
 }
 
-/* ---- files ---- */
+/* ---- files ----
+ *
+ * read(2) and write(2) move a file's position as one step. The ring does not: of two operations at
+ * the position that are under way both may see the same bytes. So those take turns, and so does a
+ * read whose first part came from the page cache.
+ */
+
+static int wait_for_position(struct io *io)
+{
+    static const struct wait_kind kind = {"a read or write, for its turn at the file's position",
+                                          io_abort_ready};
+    int err = 0;
+
+    while (err == 0 && !(io->e->ready & FD_POSITION))
+        err = io_wait_ready(io, FD_POSITION, &kind);
+    return err;
+}
+
+static void give_position(struct io *io)
+{
+    if (io->e->life == io->life)
+        fds_give_position(io->k, io->e);
+}
 
 /* The page cache gives what it has; what it has not is read from the disk by the ring. A short
  * answer is asked on, so that only the end of the file is short, as with pread(2). */
-static ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
-                         const struct wait_kind kinds[2])
+STREAM_INLINE ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
+                                const struct wait_kind kinds[2])
 {
+    const bool at_position = at < 0;
+    bool by_ring;
     size_t done = 0;
-    long n;
+    long n = at_position ? wait_for_position(io) : 0;
 
+    if (n < 0)
+        return n;
     do {
         n = io->k->room->read(io->k, io->e->fd, buf + done, len - done,
-                              at < 0 ? -1 : at + (off_t)done);
+                              at_position ? -1 : at + (off_t)done);
         done += n > 0 ? (size_t)n : 0;
     } while (n > 0 && done < len);
-    if (n == -EAGAIN || n == -EOPNOTSUPP) {
-        n = ring_read(io, buf + done, len - done, at < 0 ? -1 : at + (off_t)done, kinds);
+    by_ring = n == -EAGAIN || n == -EOPNOTSUPP;
+    if (by_ring) {
+        if (at_position)
+            fds_spent(io->e, FD_POSITION);
+        n = ring_read(io, buf + done, len - done, at_position ? -1 : at + (off_t)done, kinds);
         done += n > 0 ? (size_t)n : 0;
-    } else {
-        worker_charge(io->me->worker);
     }
+    if (at_position)
+        give_position(io); /* even if not taken: whoever gave it to us woke nobody else */
+    if (!by_ring)
+        worker_charge(io->me->worker);
     return done ? (ssize_t)done : n;
+}
+
+/* At the position. */
+static ssize_t file_write(struct io *io, const void *buf, size_t len)
+{
+    ssize_t n = wait_for_position(io);
+
+    if (n < 0)
+        return n;
+    fds_spent(io->e, FD_POSITION);
+    n = ring_write(io, buf, len, -1, write_kinds);
+    give_position(io);
+    return n;
+}
+
+static int know_kind(struct io *io)
+{
+    return io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
+}
+
+/* 0, or why nothing is at a position there. */
+static int check_position(struct io *io, off_t at)
+{
+    int err = at < 0 ? -EINVAL : know_kind(io);
+
+    if (err == 0 && io->e->kind != FD_FILE && io->e->kind != FD_OTHER)
+        err = -ESPIPE; /* the ring would write there and not mind the position */
+    return err < 0 ? wait_refuse(io->me, err) : 0;
 }
 
 ssize_t rv_pread(int fd, void *buf, size_t len, off_t at)
@@ -66,8 +125,8 @@ ssize_t rv_pread(int fd, void *buf, size_t len, off_t at)
     struct io io;
     int err = io_begin(&io, "rv_pread", fd);
 
-    if (err < 0 || at < 0)
-        return err < 0 ? err : -EINVAL;
+    if (err < 0 || (err = check_position(&io, at)) < 0)
+        return err;
     return file_read(&io, buf, io_len(len), at, kinds);
 }
 
@@ -77,8 +136,8 @@ ssize_t rv_pwrite(int fd, const void *buf, size_t len, off_t at)
     struct io io;
     int err = io_begin(&io, "rv_pwrite", fd);
 
-    if (err < 0 || at < 0)
-        return err < 0 ? err : -EINVAL;
+    if (err < 0 || (err = check_position(&io, at)) < 0)
+        return err;
     return ring_write(&io, buf, len, at, kinds);
 }
 
@@ -90,6 +149,7 @@ STREAM_INLINE ssize_t read_by_kind(struct io *io, void *buf, size_t len)
 
     switch ((enum fd_kind)io->e->kind) {
     case FD_TCP:
+    case FD_STREAM:
     case FD_SOCKET:
         return stream_recv(io, buf, len, 0, &read_kinds[1]);
     case FD_FILE:
@@ -106,79 +166,92 @@ STREAM_INLINE ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
 
     switch ((enum fd_kind)io->e->kind) {
     case FD_TCP:
+    case FD_STREAM:
     case FD_SOCKET:
         return stream_send(io, buf, len, 0, &write_kinds[1]);
     case FD_FILE:
-        return ring_write(io, buf, len, -1, write_kinds);
+        return file_write(io, buf, len);
     default:
         n = stream_write(io, buf, len, &write_kinds[1]);
         return n == -EOPNOTSUPP ? ring_write(io, buf, len, -1, write_kinds) : n;
     }
 }
 
-static int know_kind(struct io *io)
+STREAM_INLINE ssize_t read_begun(struct io *io, void *buf, size_t len)
 {
-    return io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
+    int err = know_kind(io);
+    ssize_t n;
+
+    if (err < 0)
+        return err;
+    if (len == 0) /* recv(2) would wait for something to come, read(2) does not */
+        return io->k->room->read(io->k, io->e->fd, buf, 0, -1);
+    n = read_by_kind(io, buf, len);
+    if (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0)
+        n = read_by_kind(io, buf, len);
+    return n;
+}
+
+STREAM_INLINE ssize_t write_begun(struct io *io, const void *buf, size_t len)
+{
+    int err = know_kind(io);
+    ssize_t n;
+
+    if (err < 0)
+        return err;
+    n = write_by_kind(io, buf, len);
+    if (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0)
+        n = write_by_kind(io, buf, len);
+    return n;
 }
 
 ssize_t rv_read(int fd, void *buf, size_t len)
 {
     struct io io;
-    int err = io_begin(&io, "rv_read", fd);
-    ssize_t n;
+    int err = io_begin_read(&io, "rv_read", fd);
 
-    if (err < 0 || (err = know_kind(&io)) < 0)
-        return err;
-    if (len == 0) /* recv(2) would wait for something to come, read(2) does not */
-        return io.k->room->read(io.k, fd, buf, 0, -1);
-    do
-        n = read_by_kind(&io, buf, len);
-    while (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0); /* the number leads elsewhere now */
-    return n;
+    return err < 0 ? err : read_begun(&io, buf, io_len(len));
 }
 
 ssize_t rv_write(int fd, const void *buf, size_t len)
 {
     struct io io;
     int err = io_begin(&io, "rv_write", fd);
-    ssize_t n;
 
-    if (err < 0 || (err = know_kind(&io)) < 0)
-        return err;
-    do
-        n = write_by_kind(&io, buf, len);
-    while (n == -ENOTSOCK && fds_identify(io.k, io.e) == 0);
-    return n;
+    return err < 0 ? err : write_begun(&io, buf, io_len(len));
 }
 
 ssize_t rv_read_full(int fd, void *buf, size_t len)
 {
+    struct io io;
+    ssize_t n = io_begin_read(&io, "rv_read_full", fd);
     size_t done = 0;
 
-    (void)task_self("rv_read_full"); /* what it is made of would name itself */
-    while (done < len) {
-        ssize_t n = rv_read(fd, (char *)buf + done, len - done);
-
-        if (n < 0 && done == 0)
-            return n;
+    while (n == 0 && done < len) {
+        n = read_begun(&io, (char *)buf + done, io_len(len - done));
         if (n <= 0)
-            break; /* what was read is not lost; an error comes back with the next call */
+            break;
         done += (size_t)n;
+        n = io_still(&io);
     }
-    return (ssize_t)done;
+    if (n < 0 && done)
+        io_keep(&io, n);
+    return done ? (ssize_t)done : n;
 }
 
 int rv_write_all(int fd, const void *buf, size_t len)
 {
+    struct io io;
+    ssize_t n = io_begin(&io, "rv_write_all", fd);
     size_t done = 0;
 
-    (void)task_self("rv_write_all");
+    if (n < 0)
+        return (int)n;
     do {
-        ssize_t n = rv_write(fd, (const char *)buf + done, len - done);
-
+        n = write_begun(&io, (const char *)buf + done, io_len(len - done));
         if (n < 0)
             return (int)n;
         done += (size_t)n;
-    } while (done < len);
-    return 0;
+    } while (done < len && (n = io_still(&io)) == 0);
+    return done < len ? (int)n : 0;
 }

@@ -3,25 +3,61 @@
 
 #include "io/io.h"
 
-int rv_openat(int dir, const char *path, int flags, mode_t mode)
+static int open_by_ring(struct io *io, struct kop what)
 {
     static const struct wait_kind kinds[2] = IO_OPERATION("rv_openat");
+
+    return (int)io_operate(io, &what, 0, kinds);
+}
+
+static bool is_fifo(struct kernel *k, int fd)
+{
+    struct fd_entry *e;
+
+    return fds_get(k, fd, &e) == 0 && fds_identify(k, e) == 0 && e->kind == FD_PIPE;
+}
+
+/* A FIFO without O_NONBLOCK is opened when its other end is, too. The ring does not wait for
+ * that: it fails to write, and opens to read. Then open it again where it may wait; the first
+ * descriptor stays meanwhile, so that a writer who saw it does not find itself alone. */
+static int open_waiting(struct io *io, struct kop what, int fd)
+{
+    what.offset = 1;
+    if (fd == -ENXIO)
+        return open_by_ring(io, what);
+    if (fd >= 0 && (what.flags & O_ACCMODE) == O_RDONLY && is_fifo(io->k, fd)) {
+        int both = open_by_ring(io, what);
+
+        (void)rv_close(fd);
+        return both;
+    }
+    return fd;
+}
+
+int rv_openat(int dir, const char *path, int flags, mode_t mode)
+{
     struct io io = {.me = task_self("rv_openat")};
-    long fd;
+    struct kop what = {.code = KOP_OPENAT,
+                       .fd = dir,
+                       .addr = (void *)path,
+                       .flags = (uint32_t)(flags | O_CLOEXEC),
+                       .len = mode};
+    int fd;
 
     io.k = io.me->worker->kernel;
     if (task_over(io.me))
-        return -ECANCELED;
-    fd = io_operate(&io,
-                    &(struct kop){.code = KOP_OPENAT,
-                                  .fd = dir,
-                                  .addr = (void *)path,
-                                  .flags = (uint32_t)(flags | O_CLOEXEC),
-                                  .len = mode},
-                    0, kinds);
+        return wait_refuse(io.me, -ECANCELED);
+    fd = open_by_ring(&io, what);
     if (fd >= 0)
-        fds_fresh(io.k, (int)fd);
-    return (int)fd;
+        fds_fresh(io.k, fd);
+    if (!(flags & (O_NONBLOCK | O_PATH))) {
+        int other = open_waiting(&io, what, fd);
+
+        if (other >= 0 && other != fd)
+            fds_fresh(io.k, other);
+        fd = other;
+    }
+    return fd;
 }
 
 static int sync_file(const char *call, int fd, bool data_only, const struct wait_kind kinds[2])

@@ -47,14 +47,14 @@ static long operate_once(struct io *io, const struct kop *what, const struct wai
     struct operation here = {.op = *what, .task = io->me, .e = io->e};
     long result;
 
-    if (io->e && (io->e->closing || io->e->generation != io->generation))
+    if (io->e && (io->e->closing || io->e->life != io->life))
         return -EBADF;
     here.op.done = operation_done;
     if (io->e)
         fds_add_op(io->e, &here.op);
     io->k->room->submit(io->k, &here.op);
     result = wait_park(io->me, kind, &here, RV_NEVER);
-    if (here.op.closing && (result == -ECANCELED || result == -EINTR))
+    if (here.op.closing && (result == -ECANCELED || result == -EINTR || result == -EAGAIN))
         return -EBADF;
     if (result == -EINTR && task_over(io->me))
         return -ECANCELED;
@@ -66,16 +66,22 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct
     long result;
 
     for (;;) {
+        uint32_t events = io->e ? io->e->events : 0;
+
         result = operate_once(io, what, &kinds[0]);
         if (result == -EAGAIN && bit && io->e) {
-            fds_spent(io->e, bit);
-            result = io_wait_ready(io, bit, &kinds[1]);
+            result = 0;
+            if (io->e->events == events) { /* else readiness changed after the kernel had looked */
+                fds_spent(io->e, bit);
+                result = io_wait_ready(io, bit, &kinds[1]);
+            }
             if (result < 0)
                 return result;
         } else if (result != -EINTR) {
             return result;
         }
-        if (task_over(io->me))
-            return -ECANCELED;
+        result = io->e ? io_still(io) : task_over(io->me) ? -ECANCELED : 0;
+        if (result < 0)
+            return result;
     }
 }

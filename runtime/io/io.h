@@ -22,7 +22,7 @@ struct io {
     struct task *me;
     struct kernel *k;
     struct fd_entry *e;
-    uint32_t generation; /* of e, when the call began */
+    uint32_t life; /* e->life when the call began */
 };
 
 /* 0, -ECANCELED, -EBADF, -ENOMEM. */
@@ -33,11 +33,41 @@ static inline int io_begin(struct io *io, const char *call, int fd)
     io->me = task_self(call);
     io->k = io->me->worker->kernel;
     if (task_over(io->me))
-        return -ECANCELED;
+        return wait_refuse(io->me, -ECANCELED);
     err = fds_get(io->k, fd, &io->e);
-    if (__builtin_expect(err == 0, 1))
-        io->generation = io->e->generation;
+    if (__builtin_expect(err < 0, 0))
+        return wait_refuse(io->me, err);
+    io->life = io->e->life;
+    return 0;
+}
+
+/* For calls that read: an error that the last one met behind its data comes first. */
+static inline int io_begin_read(struct io *io, const char *call, int fd)
+{
+    int err = io_begin(io, call, fd);
+
+    if (__builtin_expect(err == 0 && io->e->kept, 0)) {
+        err = io->e->kept;
+        io->e->kept = 0;
+    }
     return err;
+}
+
+/* The call has `done` bytes to return and not the error that came behind them, which the
+ * kernel may tell but once. */
+static inline void io_keep(struct io *io, long err)
+{
+    if (err != -ECANCELED && err != -EBADF)
+        io->e->kept = (int)err;
+}
+
+/* After others have run: 0, -ECANCELED, or -EBADF if the number was closed and may already lead
+ * to somebody else's file (hazard 23). */
+static inline int io_still(const struct io *io)
+{
+    if (io->e->closing || io->e->life != io->life)
+        return -EBADF;
+    return task_over(io->me) ? -ECANCELED : 0;
 }
 
 /* The abort() of calls that wait for readiness, and of those that wait for an operation. */
@@ -68,7 +98,7 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
     worker_verify_later(io->me->worker);
     err = wait_park(io->me, kind, &here, RV_NEVER);
     /* Between being woken and running, the number may have been closed and given to another file. */
-    return err == 0 && io->e->generation != io->generation ? -EBADF : err;
+    return err == 0 && (io->e->closing || io->e->life != io->life) ? -EBADF : err;
 }
 
 /* Submits what is asked, and waits: its result. io->e is NULL for an operation
@@ -77,12 +107,12 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
 long io_operate(struct io *io, const struct kop *what, uint8_t bit,
                 const struct wait_kind kinds[2]);
 
-#define IO_OPERATION(call)                         \
-    {                                              \
-        {call, io_abort_operation},                \
-        {                                          \
+#define IO_OPERATION(call)                       \
+    {                                            \
+        {call, io_abort_operation},              \
+        {                                        \
             call ", until ready", io_abort_ready \
-        }                                          \
+        }                                        \
     }
 
 /* Lengths as the kernel takes them: more is cut to what one call may move. */

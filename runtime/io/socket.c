@@ -4,12 +4,36 @@
 static const struct wait_kind recv_kind = {"rv_recv", io_abort_ready};
 static const struct wait_kind send_kind = {"rv_send", io_abort_ready};
 
+/* MSG_WAITALL: on a stream, until len is there or the stream ends. */
+static ssize_t recv_all(struct io *io, void *buf, size_t len, int flags)
+{
+    size_t done = 0;
+    ssize_t n;
+
+    do {
+        n = stream_recv(io, (char *)buf + done, len - done, flags, &recv_kind);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    } while (done < len && (n = io_still(io)) == 0);
+    if (n < 0 && done)
+        io_keep(io, n);
+    return done ? (ssize_t)done : n;
+}
+
 ssize_t rv_recv(int fd, void *buf, size_t len, int flags)
 {
+    const int once = MSG_DONTWAIT | MSG_PEEK | MSG_OOB | MSG_ERRQUEUE;
     struct io io;
-    int err = io_begin(&io, "rv_recv", fd);
+    int err = io_begin_read(&io, "rv_recv", fd);
 
-    return err < 0 ? err : stream_recv(&io, buf, len, flags, &recv_kind);
+    if (err < 0)
+        return err;
+    if (__builtin_expect(flags & MSG_WAITALL, 0) && !(flags & once) &&
+        (io.e->kind != FD_UNKNOWN || fds_identify(io.k, io.e) == 0) &&
+        (io.e->kind == FD_TCP || io.e->kind == FD_STREAM))
+        return recv_all(&io, buf, len, flags & ~MSG_WAITALL);
+    return stream_recv(&io, buf, len, flags, &recv_kind);
 }
 
 ssize_t rv_send(int fd, const void *buf, size_t len, int flags)

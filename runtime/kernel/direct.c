@@ -2,6 +2,7 @@
 #include "kernel/direct.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -67,16 +68,18 @@ int direct_shutdown(struct kernel *k, int fd, int how)
 }
 
 /* Only TCP promises that a read shorter than asked has emptied it: a datagram socket gives one
- * message at a time, a unix stream stops where credentials or descriptors were attached. */
+ * message at a time, and so does an SCTP stream; a unix stream stops where credentials or
+ * descriptors were attached. */
 static enum fd_kind socket_kind(int fd)
 {
-    int domain = 0, type = 0;
-    socklen_t len = sizeof domain;
+    int type = 0, protocol = 0;
+    socklen_t len = sizeof type;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM)
         return FD_SOCKET;
-    return (domain == AF_INET || domain == AF_INET6) && type == SOCK_STREAM ? FD_TCP : FD_SOCKET;
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0 || protocol != IPPROTO_TCP)
+        return FD_STREAM;
+    return FD_TCP;
 }
 
 int direct_identify(struct kernel *k, int fd, struct fd_identity *out)

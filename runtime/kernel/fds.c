@@ -9,9 +9,7 @@
 #include "base/report.h"
 #include "base/slab.h"
 
-/* No POLLPRI: a wake of the kernel's for plain data carries it too, and a watch passes the wake's
- * own mask on, so that every stream would look as if it had urgent data. */
-enum { BLOCK = 64, WATCH_EVENTS = POLLIN | POLLOUT | POLLRDHUP };
+enum { BLOCK = 64, WATCH_EVENTS = POLLIN | POLLOUT | POLLRDHUP | POLLPRI };
 
 /* A watch outlives its entry's use of it until the kernel has confirmed its end. */
 struct watch {
@@ -48,12 +46,13 @@ void fds_free(struct fds *t)
 static void reset(struct fd_entry *e)
 {
     e->kind = FD_UNKNOWN;
-    e->ready = FD_IN | FD_OUT;
+    e->ready = FD_IN | FD_OUT | FD_POSITION;
     e->ended = e->closing = false;
     e->checked = FD_UNSEEN;
+    e->life++;
+    e->kept = 0;
     e->watch = NULL;
     e->drained = NULL;
-    e->generation++;
 }
 
 static int add_block(struct kernel *k, size_t index)
@@ -149,12 +148,16 @@ static void wake_ready(struct kernel *k, struct fd_entry *e)
 
 static void note(struct fd_entry *e, long events)
 {
-    if (events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
+    e->events++;
+    if (events & (POLLIN | POLLRDHUP | POLLHUP | POLLERR | POLLPRI))
         e->ready |= FD_IN;
     if (events & (POLLOUT | POLLHUP | POLLERR))
         e->ready |= FD_OUT;
-    /* There will be no further edge: from now on only -EAGAIN is sure to mean empty. */
-    if (events & (POLLRDHUP | POLLHUP | POLLERR))
+    /* What ended is no edge any more, and urgent data splits a read: only -EAGAIN is sure now. The
+     * kernel says POLLIN | POLLPRI for any data that comes; where there is urgent data, two wake-ups
+     * merge and it looks again, and then tells of POLLOUT as well, if there is room to send. */
+    if (events & (POLLRDHUP | POLLHUP | POLLERR) ||
+        (events & POLLPRI && (events != (POLLIN | POLLPRI) || !(e->ready & FD_OUT))))
         e->ended = true;
 }
 
@@ -185,7 +188,7 @@ static void on_end(struct kop *op)
     if (err == 0)
         note(e, op->result);
     else
-        e->ready = FD_IN | FD_OUT; /* unwatchable: let the calls themselves say what is wrong */
+        e->ready |= FD_IN | FD_OUT; /* unwatchable: let the calls themselves say what is wrong */
     wake_ready(k, e);
     if (!list_empty(&e->waits) && (err = arm(k, e)) < 0)
         wake_all(k, e, err);
@@ -232,7 +235,7 @@ int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w)
 
     if (__builtin_expect(e->closing, 0))
         return -EBADF;
-    err = e->watch ? 0 : arm(k, e);
+    err = e->watch || w->want == FD_POSITION ? 0 : arm(k, e);
     if (err < 0)
         return err;
     e->checked = FD_UNSEEN;
@@ -245,6 +248,19 @@ void fds_unwait(struct kernel *k, struct fd_wait *w)
 {
     list_remove(&w->link);
     k->fds->waiting--;
+}
+
+void fds_give_position(struct kernel *k, struct fd_entry *e)
+{
+    e->ready |= FD_POSITION;
+    for (struct link *l = e->waits.next; l != &e->waits; l = l->next) {
+        struct fd_wait *w = CONTAINER(l, struct fd_wait, link);
+
+        if (w->want == FD_POSITION) {
+            wake(k, w, 0);
+            return;
+        }
+    }
 }
 
 /* ---- operations and closing ---- */
@@ -291,8 +307,13 @@ void fds_fresh(struct kernel *k, int fd)
 {
     struct fd_entry *e = find(k, fd);
 
-    if (e == NULL || e->closing)
-        return; /* closing: its close has not been reported yet, and will leave it fresh */
+    if (e == NULL)
+        return;
+    if (e->closing) {
+        if (list_empty(&e->ops))
+            reset(e); /* closed: only the word of it is still on its way (a file that is flushed) */
+        return;
+    }
     wake_all(k, e, -EBADF);
     abandon_watch(k, e);
     while (list_pop_front(&e->ops))
@@ -319,8 +340,20 @@ static void renew(struct kernel *k, struct fd_entry *e)
     abandon_watch(k, e);
     e->kind = FD_UNKNOWN;
     e->ended = false;
-    e->ready = FD_IN | FD_OUT;
+    e->ready |= FD_IN | FD_OUT;
     wake_ready(k, e);
+}
+
+/* All eventfds, timerfds and their like share one inode: whether this is still the same one
+ * cannot be told, but a new watch is on the one that is there now. */
+static void watch_anew(struct kernel *k, struct fd_entry *e)
+{
+    int err;
+
+    abandon_watch(k, e);
+    err = arm(k, e);
+    if (err < 0)
+        wake_all(k, e, err);
 }
 
 bool fds_verify(struct kernel *k)
@@ -336,6 +369,8 @@ bool fds_verify(struct kernel *k)
         if (e->checked == FD_SEEN) {
             if (fds_stale(k, e))
                 renew(k, e);
+            else if (e->kind == FD_OTHER && e->watch)
+                watch_anew(k, e);
             e->checked = FD_CHECKED;
         } else {
             e->checked = FD_SEEN;

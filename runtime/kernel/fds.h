@@ -20,14 +20,15 @@
 
 #include "kernel/kernel.h"
 
-enum { FD_IN = 1, FD_OUT = 2 };
+/* FD_POSITION: nobody is half-way through a read or write at the file's position. */
+enum { FD_IN = 1, FD_OUT = 2, FD_POSITION = 4 };
 
 enum fd_checked { FD_UNSEEN, FD_SEEN, FD_CHECKED };
 
 /* One who waits for readiness; lies on the waiter's stack. */
 struct fd_wait {
     struct link link;
-    uint8_t want; /* FD_IN, FD_OUT */
+    uint8_t want; /* FD_IN, FD_OUT; or FD_POSITION, for which nothing is watched */
     /* Called once, the wait no longer linked: 0, or -errno (-EBADF: closed meanwhile). */
     void (*wake)(struct fd_wait *w, int result);
 };
@@ -38,11 +39,13 @@ struct fd_entry {
     struct watch *watch;            /* armed, or NULL */
     int fd;
     uint8_t kind;    /* enum fd_kind */
-    uint8_t ready;   /* FD_IN, FD_OUT */
+    uint8_t ready;   /* FD_IN, FD_OUT, FD_POSITION */
     uint8_t checked; /* enum fd_checked: how far fds_verify() is with the waits that are here */
     bool ended;      /* hang-up or error was seen: a short read need not mean empty */
     bool closing;
-    uint32_t generation;                 /* how often the number has changed hands */
+    uint32_t life; /* how many files have had this number: a call keeps to the one it began with */
+    uint32_t events; /* how often the watch spoke */
+    int kept; /* an error that came behind data that a call returned: the next read says it */
     struct link ops;                     /* of struct kop */
     struct fd_identity identity;         /* when kind is known */
     void (*drained)(struct fd_entry *e); /* closing: the last operation is gone */
@@ -67,13 +70,16 @@ static inline void fds_spent(struct fd_entry *e, uint8_t bits)
     e->ready &= (uint8_t)~bits;
 }
 
+/* Whoever cleared FD_POSITION is done: the next one's turn. */
+void fds_give_position(struct kernel *k, struct fd_entry *e);
+
 void fds_add_op(struct fd_entry *e, struct kop *op);
 void fds_remove_op(struct fd_entry *e, struct kop *op);
 
 /* Wakes and cancels all that is under way. True: some operations must still come back;
  * drained() will be called when they have. */
 bool fds_close_begin(struct kernel *k, struct fd_entry *e);
-void fds_close_end(struct fd_entry *e); /* the number is free */
+void fds_close_end(struct fd_entry *e); /* the number is free; not if e->life has moved on */
 
 /* Waits that are older than the last call are checked once. True: some are yet to be checked. */
 bool fds_verify(struct kernel *k);

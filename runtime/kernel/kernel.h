@@ -34,7 +34,7 @@ enum kop_code {
     KOP_WRITE,   /* the same */
     KOP_ACCEPT,  /* addr: sockaddr or NULL, addr_len, flags of accept4 */
     KOP_CONNECT, /* addr: sockaddr, len */
-    KOP_OPENAT,  /* fd: the folder, addr: path, flags, len: mode */
+    KOP_OPENAT,  /* fd: the folder, addr: path, flags, len: mode, offset: 1 to really wait */
     KOP_FSYNC,   /* flags: 1 for fdatasync */
     KOP_CLOSE,   /* fd */
     KOP_WATCH,   /* fd, flags: poll(2) bits */
@@ -66,7 +66,8 @@ struct kop {
 enum fd_kind {
     FD_UNKNOWN,
     FD_TCP,    /* a stream socket whose short read means empty */
-    FD_SOCKET, /* any other */
+    FD_STREAM, /* any other stream socket */
+    FD_SOCKET, /* any other socket */
     FD_PIPE,
     FD_FILE,  /* always ready: the page cache or the ring answers */
     FD_OTHER, /* terminals, eventfds, devices */

@@ -101,7 +101,7 @@ static int wait_for_room(struct task *me, rv_group *g)
     int err;
 
     if (task_over(me))
-        return -ECANCELED;
+        return wait_refuse(me, -ECANCELED);
     if (g->room_last)
         ((struct room_wait *)g->room_last)->next = &here;
     else
