@@ -37,7 +37,7 @@ TEST(hazard_48_a_deadlock_is_reported_with_who_waits_for_what_and_ended)
     check_says(&o, "task 1 \"main\", spawned at rv_run: waits in rv_group_close", "a deadlock");
     check_says(&o, "4 tasks started, 0 not yet", "a deadlock");
     for (char *at = o.text; (at = strstr(at, "\"sleeper\", spawned at tests/t_deadlock.c:")); at++)
-        sleepers += strstr(at, "waits in rv_sleep since") != NULL;
+        sleepers += strstr(at, "waits in rv_sleep for") != NULL;
     CHECK_EQ(sleepers, 3);
     CHECK(strstr(strstr(o.text, "deadlock: ") + 1, "deadlock: ") == NULL); /* once */
     free(o.text);

@@ -111,13 +111,13 @@ static int all_states(void *arg)
     check_has(text, "7 tasks started, 1 not yet, backend uring\n");
     check_has(text, "task 1 \"the first\", spawned at rv_run: running\n");
     check_has(text, "\"sleeper 42\", spawned at tests/t_dump.c:");
-    check_has(text, "waits in rv_sleep since 0.500 s");
+    check_has(text, "waits in rv_sleep for 0.500 s");
     check_has(text, "\"yielder\", spawned at tests/t_dump.c:");
     check_has(text, ": ready\n");
     check_has(text, "\"reader\", spawned at tests/t_dump.c:");
-    check_has(text, "waits in rv_read, for readiness since 0.500 s\n");
-    check_has(text, "waits in rv_go, for room in its group since 0.500 s\n");
-    check_has(text, "waits in rv_group_close, for its tasks since 0.500 s, with a deadline\n");
+    check_has(text, "waits in rv_read, until ready for 0.500 s\n");
+    check_has(text, "waits in rv_go, until its group has room for 0.500 s\n");
+    check_has(text, "waits in rv_group_close, until its tasks end for 0.500 s; deadline in ");
     free(text);
     rv_group_cancel(&one);
     rv_group_cancel(&g);

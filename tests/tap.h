@@ -141,14 +141,29 @@ static void tap_comment(const char *text)
     }
 }
 
-static void tap_child(struct tap_test *test, int err, int skip)
+static unsigned tap_seconds(void)
 {
     const char *seconds = getenv("TEST_SECONDS");
 
+    return seconds ? (unsigned)atoi(seconds) : 60;
+}
+
+static pid_t tap_running;
+
+/* A sanitizer may hold the child's own alarm back for ever. */
+static void tap_overdue(int sig)
+{
+    (void)sig;
+    kill(-tap_running, SIGKILL);
+}
+
+static void tap_child(struct tap_test *test, int err, int skip)
+{
     setpgid(0, 0);
+    signal(SIGALRM, SIG_DFL);
     dup2(err, 2);
     tap_skip_fd = skip;
-    alarm(seconds ? (unsigned)atoi(seconds) : 60);
+    alarm(tap_seconds());
     test->body();
     fflush(NULL);
     /* exit(), so that a leak checker has its say */
@@ -164,8 +179,13 @@ static bool tap_run(struct tap_test *test, int number)
     pid = fork();
     if (pid == 0)
         tap_child(test, err, skip);
+    tap_running = pid;
+    setpgid(pid, pid); /* here too: whichever comes first */
+    signal(SIGALRM, tap_overdue);
+    alarm(tap_seconds() + 5);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
+    alarm(0);
     kill(-pid, SIGKILL); /* whatever the test left running in its own process group */
 
     char *words = tap_read_all(err), *reason = tap_read_all(skip), sentence[256];
@@ -189,7 +209,8 @@ static bool tap_run(struct tap_test *test, int number)
             printf("# expected it to die saying: %s\n", test->dies);
         if (WIFSIGNALED(status))
             printf("# ended by signal %d (%s)%s\n", WTERMSIG(status), strsignal(WTERMSIG(status)),
-                   WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
+                   WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGKILL ? ": it took too long"
+                                                                              : "");
         tap_comment(words);
     }
     free(words);

@@ -34,13 +34,25 @@ static bool has_room(const struct task *t)
     return (const char *)t->ctx.sp - t->stack.low > UNWINDER_BYTES;
 }
 
+/* "; deadline in 3.200 s", "; cancelled", or nothing. */
+static void describe_end(const struct task *t, char *text, size_t room)
+{
+    rv_time due = t->scope->due;
+
+    text[0] = 0;
+    if (t->asked || due <= t->worker->now)
+        snprintf(text, room, "; cancelled");
+    else if (due != RV_NEVER)
+        snprintf(text, room, "; deadline in %.3f s", (double)(due - t->worker->now) / RV_S);
+}
+
 static void print_wait(int fd, const struct task *t, const char *who)
 {
-    double since = (double)(t->worker->now - t->wait_since) / RV_S;
-    bool deadline = t->scope->due != RV_NEVER;
+    double lasted = (double)(t->worker->now - t->wait_since) / RV_S;
+    char end[64];
 
-    report_to(fd, "  %s: waits in %s since %.3f s%s%s", who, t->wait->name, since,
-              deadline ? ", with a deadline" : "", t->asked ? ", cancelled" : "");
+    describe_end(t, end, sizeof end);
+    report_to(fd, "  %s: waits in %s for %.3f s%s", who, t->wait->name, lasted, end);
 }
 
 static __attribute__((noinline)) void print_task(int fd, struct task *t, bool backtrace)

@@ -40,7 +40,7 @@ struct closing {
     struct fd_entry *e;
 };
 
-static const struct wait_kind drain_kind = {"rv_close, for operations under way", NULL};
+static const struct wait_kind drain_kind = {"rv_close, until operations are back", NULL};
 static const struct wait_kind close_kind = {"rv_close", NULL};
 
 static void drained(struct fd_entry *e)

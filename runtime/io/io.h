@@ -81,7 +81,7 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit,
     {                                              \
         {call, io_abort_operation},                \
         {                                          \
-            call ", for readiness", io_abort_ready \
+            call ", until ready", io_abort_ready \
         }                                          \
     }
 

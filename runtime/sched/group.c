@@ -80,7 +80,7 @@ static bool room_abort(struct task *t, void *on)
     return true;
 }
 
-static const struct wait_kind room_kind = {"rv_go, for room in its group", room_abort};
+static const struct wait_kind room_kind = {"rv_go, until its group has room", room_abort};
 
 void group_wake_for_room(rv_group *g)
 {
@@ -199,7 +199,7 @@ int group_settle_slowly(rv_group *g)
     return g->error ? g->error : scope_settle(&g->scope, -ECANCELED, worker_self->now);
 }
 
-static const struct wait_kind join_kind = {"rv_group_close, for its tasks", NULL};
+static const struct wait_kind join_kind = {"rv_group_close, until its tasks end", NULL};
 
 int rv_group_close(rv_group *g, int result)
 {
