@@ -86,7 +86,8 @@ libs := $(shell pkg-config --libs liburing 2>/dev/null || echo -luring) $(port_l
 inside := -D_GNU_SOURCE -Iinclude -Iruntime -Iarch -Iarch/$(PORT) -I. $(uring_cflags)
 common := $(optimise) $(harden) -fno-plt -pthread
 flags_lib := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIC -fvisibility=hidden \
-	-fno-semantic-interposition -ftls-model=initial-exec $(CFLAGS)
+	-fno-semantic-interposition -ftls-model=initial-exec \
+	$(call known,-fno-tree-slp-vectorize) $(CFLAGS)
 flags_inside := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIE $(CFLAGS)
 flags_inside_cxx := -std=gnu++17 $(warnings) $(common) $(inside) -fPIE $(CXXFLAGS)
 flags_outside := -std=gnu11 $(warnings_c) $(common) -Iinclude -fPIE $(CFLAGS)

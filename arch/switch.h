@@ -31,7 +31,7 @@
 #pragma GCC visibility push(hidden)
 
 struct context {
-    void *sp;   /* the saved frame, while switched out */
+    void *sp;  /* the saved frame, while switched out */
     int value; /* what its context_switch() will return */
 };
 

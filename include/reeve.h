@@ -137,11 +137,11 @@ void rv_dump(int fd);
 /* ---- storage: here so that the compiler knows the sizes; the fields are the library's ---- */
 
 struct rv_scope {
-    rv_scope *outer;       /* the scope around this one; NULL at the root */
-    void *owner;           /* the task that opened it */
-    rv_time deadline;      /* its own */
-    rv_time due;           /* over from here on: its own and all outer deadlines, cancels */
-    unsigned char called;  /* rv_cancel came, and before the deadline */
+    rv_scope *outer;      /* the scope around this one; NULL at the root */
+    void *owner;          /* the task that opened it */
+    rv_time deadline;     /* its own */
+    rv_time due;          /* over from here on: its own and all outer deadlines, cancels */
+    unsigned char called; /* rv_cancel came, and before the deadline */
     unsigned char shield;
     unsigned char in_group; /* this is rv_group.scope */
 };
@@ -155,11 +155,12 @@ struct rv_group {
     size_t live;    /* children, started or not */
     size_t live_max;
     int error;             /* the first child's error */
-    unsigned seated; /* the first of the children that a cancel must visit, by seat */
-    int result;            /* what rv_group_close was given */
+    unsigned seated;       /* the first of the children that a cancel must visit, by seat */
     unsigned char closing; /* the owner waits in rv_group_close */
     unsigned char lost;    /* a child ended with -ECANCELED because the group was cancelled */
     unsigned char fenv;
+    unsigned char spare;
+    int result; /* what rv_group_close was given */
 };
 
 /* Where a task came from: "echo@server.c:42". */

@@ -163,7 +163,7 @@ static void note_alignment(void *arg)
     block[0] = 0;
     __asm__("" : "+r"(at)); /* or the compiler answers by what it was told */
 #ifdef USE_ALIGNED
-    USE_ALIGNED((volatile char (*)[16])block);
+    USE_ALIGNED((volatile char(*)[16])block);
 #endif
     for (;;)
         leave(c, (long)(at % 16));

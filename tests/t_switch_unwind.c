@@ -142,7 +142,7 @@ TEST(a_visit_is_refused_where_the_port_cannot)
 #if defined(FRAME_BYTES) && defined(REGISTERS)
 
 static volatile bool judging; /* from the outside, libc's own functions are interrupted as well */
-static struct trace base; /* of the test that calls journey(), from frame 1 on */
+static struct trace base;     /* of the test that calls journey(), from frame 1 on */
 static struct {
     int taken, in_switch, in_entry, in_visit, wrong;
     char word[TRACE_MAX + 1]; /* the first that is wrong */
@@ -220,7 +220,7 @@ static void judge(ucontext_t *context)
         return;
     if (unwound.wrong++)
         return;
-    strcpy(unwound.word, word);
+    snprintf(unwound.word, sizeof unwound.word, "%s", word);
     unwound.side = on_task ? "task's" : "main";
     unwound.function = trace.function[trace.interrupted];
     unwound.wrong_register = trace.wrong_register;

@@ -39,8 +39,7 @@ int context_switch(struct context *from, struct context *to)
     return from->value;
 }
 
-void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg),
-                     void *arg)
+void context_prepare(struct context *ctx, void *low, void *top, void (*entry)(void *arg), void *arg)
 {
     uintptr_t at = ((uintptr_t)top - sizeof(struct start)) & ~(uintptr_t)63;
     struct start *start = (struct start *)at;

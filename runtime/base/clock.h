@@ -28,4 +28,14 @@ static inline int64_t clock_sum(int64_t instant, int64_t span)
     return sum;
 }
 
+/* In a loop that only looks: leaves the core to others for a moment. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 #endif

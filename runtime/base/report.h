@@ -26,16 +26,16 @@ _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), co
  * nothing where no task runs. */
 extern void (*report_who)(char *text, size_t room);
 
-#define USAGE(cond, ...)                                                                           \
-    do {                                                                                           \
-        if (__builtin_expect(!(cond), 0))                                                          \
-            die(__VA_ARGS__);                                                                      \
+#define USAGE(cond, ...)                  \
+    do {                                  \
+        if (__builtin_expect(!(cond), 0)) \
+            die(__VA_ARGS__);             \
     } while (0)
 
-#define ASSERT(cond)                                                                               \
-    do {                                                                                           \
-        if (__builtin_expect(!(cond), 0))                                                          \
-            die("broken inside: %s at %s:%d", #cond, __FILE__, __LINE__);                          \
+#define ASSERT(cond)                                                      \
+    do {                                                                  \
+        if (__builtin_expect(!(cond), 0))                                 \
+            die("broken inside: %s at %s:%d", #cond, __FILE__, __LINE__); \
     } while (0)
 
 #ifdef REEVE_HARD

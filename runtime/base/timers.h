@@ -27,10 +27,10 @@ struct timer_node {
 struct timers {
     struct timer_node *nodes; /* the root is at 3, so that each four siblings are aligned */
     uint32_t end;             /* one past the last node */
-    uint32_t *at;             /* by id: armed: its node's index; idle: 0; unused: the next unused id */
-    void **owners;            /* by id, NULL: unused. Ids start at 1 */
-    uint32_t room;            /* ids that exist, and nodes that fit */
-    uint32_t unused;          /* first unused id, 0: none */
+    uint32_t *at;    /* by id: armed: its node's index; idle: 0; unused: the next unused id */
+    void **owners;   /* by id, NULL: unused. Ids start at 1 */
+    uint32_t room;   /* ids that exist, and nodes that fit */
+    uint32_t unused; /* first unused id, 0: none */
 };
 
 void timers_init(struct timers *t);
@@ -43,8 +43,9 @@ void timers_set(struct timers *t, uint32_t id, int64_t when); /* arms or moves *
 void timers_clear(struct timers *t, uint32_t id);             /* armed or not */
 
 bool timers_any(const struct timers *t);
-int64_t timers_next(const struct timers *t);        /* CLOCK_NEVER: none */
-void *timers_first(const struct timers *t);         /* whose that is; only if there is one */
-void *timers_pop(struct timers *t, int64_t now);    /* the owner of one due timer, now idle; NULL: none due */
+int64_t timers_next(const struct timers *t); /* CLOCK_NEVER: none */
+void *timers_first(const struct timers *t);  /* whose that is; only if there is one */
+void *timers_pop(struct timers *t,
+                 int64_t now); /* the owner of one due timer, now idle; NULL: none due */
 
 #endif

@@ -12,11 +12,21 @@
 #include "sched/record.h"
 #include "sched/wait.h"
 
-enum { BACKTRACES = 64, FRAMES = 12, UNWINDER_BYTES = 24 * 1024, VISIT_FRAMES = 2 };
+enum {
+    BACKTRACES = 64,
+    FRAMES = 12,
+    UNWINDER_BYTES = 24 * 1024,
+    VISIT_FRAMES = 2, /* visit() and context_visit() */
+    DUMP_FRAMES = 2,  /* print_task() and rv_dump() */
+};
+
+/* After a call whose frames are counted: it stays a call, and its caller a frame. */
+#define KEEP_FRAME() __asm__ volatile("")
 
 static void visit(void *arg)
 {
     backtrace_print(*(int *)arg, VISIT_FRAMES, FRAMES);
+    KEEP_FRAME();
 }
 
 static bool has_room(const struct task *t)
@@ -33,9 +43,12 @@ static void print_wait(int fd, const struct task *t, const char *who)
               deadline ? ", with a deadline" : "", t->asked ? ", cancelled" : "");
 }
 
-static void print_task(int fd, struct task *t, bool backtrace)
+static __attribute__((noinline)) void print_task(int fd, struct task *t, bool backtrace)
 {
-    static const char *const states[] = {"finished", "ready", "running", "parked", "starting"};
+    static const char *const states[] = {
+        [TASK_FINISHED] = "finished", [TASK_RUNNING] = "running",   [TASK_PARKED] = "parked",
+        [TASK_READY] = "ready",       [TASK_STARTING] = "starting",
+    };
     char who[256];
 
     task_describe(t, who, sizeof who);
@@ -46,9 +59,10 @@ static void print_task(int fd, struct task *t, bool backtrace)
     if (!backtrace)
         return;
     if (t->state == TASK_RUNNING)
-        backtrace_print(fd, 2, FRAMES);
+        backtrace_print(fd, DUMP_FRAMES, FRAMES);
     else if (t->state != TASK_STARTING && has_room(t) && !STACK_SANITIZED)
         context_visit(&t->ctx, visit, &fd);
+    KEEP_FRAME();
 }
 
 static void print_watches(int fd, struct kernel *k)
@@ -57,8 +71,10 @@ static void print_watches(int fd, struct kernel *k)
 
     for (struct fd_entry *e; (e = fds_each(k, &at));)
         if (fds_stale(k, e))
-            report_to(fd, "  fd %d was closed without rv_close(): its file is still watched, and "
-                          "its peer sees no end", e->fd);
+            report_to(fd,
+                      "  fd %d was closed without rv_close(): its file is still watched, and "
+                      "its peer sees no end",
+                      e->fd);
 }
 
 void rv_dump(int fd)

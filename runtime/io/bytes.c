@@ -12,13 +12,11 @@
 static const struct wait_kind read_kinds[2] = IO_OPERATION("rv_read");
 static const struct wait_kind write_kinds[2] = IO_OPERATION("rv_write");
 
-static long ring_read(struct io *io, void *buf, size_t len, off_t at, const struct wait_kind kinds[2])
+static long ring_read(struct io *io, void *buf, size_t len, off_t at,
+                      const struct wait_kind kinds[2])
 {
-    struct kop op = {.code = KOP_READ,
-                     .fd = io->e->fd,
-                     .addr = buf,
-                     .len = io_len(len),
-                     .offset = (uint64_t)at};
+    struct kop op = {
+        .code = KOP_READ, .fd = io->e->fd, .addr = buf, .len = io_len(len), .offset = (uint64_t)at};
     long n = io_operate(io, &op, FD_IN, kinds);
 
     if (n > 0)
@@ -42,7 +40,8 @@ static long ring_write(struct io *io, const void *buf, size_t len, off_t at,
 
 /* The page cache gives what it has; what it has not is read from the disk by the ring. A short
  * answer is asked on, so that only the end of the file is short, as with pread(2). */
-static ssize_t file_read(struct io *io, char *buf, size_t len, off_t at, const struct wait_kind kinds[2])
+static ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
+                         const struct wait_kind kinds[2])
 {
     size_t done = 0;
     long n;

@@ -13,7 +13,8 @@
 int rv_poll(int fd, short events)
 {
     static const struct wait_kind kind = {"rv_poll", io_abort_ready};
-    const uint8_t in = events & (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | POLLRDHUP) ? FD_IN : 0;
+    const uint8_t in =
+        events & (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | POLLRDHUP) ? FD_IN : 0;
     const uint8_t out = events & (POLLOUT | POLLWRNORM | POLLWRBAND) ? FD_OUT : 0;
     const uint8_t want = in | out ? in | out : FD_IN | FD_OUT; /* hang-up sets both */
     struct io io;

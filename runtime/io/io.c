@@ -47,6 +47,8 @@ static long operate_once(struct io *io, const struct kop *what, const struct wai
     struct operation here = {.op = *what, .task = io->me, .e = io->e};
     long result;
 
+    if (io->e && (io->e->closing || io->e->generation != io->generation))
+        return -EBADF;
     here.op.done = operation_done;
     if (io->e)
         fds_add_op(io->e, &here.op);
@@ -75,7 +77,5 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct
         }
         if (task_over(io->me))
             return -ECANCELED;
-        if (io->e && io->e->closing)
-            return -EBADF;
     }
 }

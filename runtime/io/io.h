@@ -22,16 +22,22 @@ struct io {
     struct task *me;
     struct kernel *k;
     struct fd_entry *e;
+    uint32_t generation; /* of e, when the call began */
 };
 
 /* 0, -ECANCELED, -EBADF, -ENOMEM. */
 static inline int io_begin(struct io *io, const char *call, int fd)
 {
+    int err;
+
     io->me = task_self(call);
     io->k = io->me->worker->kernel;
     if (task_over(io->me))
         return -ECANCELED;
-    return fds_get(io->k, fd, &io->e);
+    err = fds_get(io->k, fd, &io->e);
+    if (__builtin_expect(err == 0, 1))
+        io->generation = io->e->generation;
+    return err;
 }
 
 /* The abort() of calls that wait for readiness, and of those that wait for an operation. */
@@ -60,17 +66,24 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
     if (err < 0)
         return err;
     worker_verify_later(io->me->worker);
-    return wait_park(io->me, kind, &here, RV_NEVER);
+    err = wait_park(io->me, kind, &here, RV_NEVER);
+    /* Between being woken and running, the number may have been closed and given to another file. */
+    return err == 0 && io->e->generation != io->generation ? -EBADF : err;
 }
 
 /* Submits what is asked, and waits: its result. io->e is NULL for an operation
  * that has no descriptor yet. An -EAGAIN (an O_NONBLOCK descriptor) waits for `bit` and repeats;
  * kinds[0] names the operation, kinds[1] that wait. */
-long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct wait_kind kinds[2]);
+long io_operate(struct io *io, const struct kop *what, uint8_t bit,
+                const struct wait_kind kinds[2]);
 
-#define IO_OPERATION(call) \
-    {                      \
-        {call, io_abort_operation}, {call ", for readiness", io_abort_ready}}
+#define IO_OPERATION(call)                         \
+    {                                              \
+        {call, io_abort_operation},                \
+        {                                          \
+            call ", for readiness", io_abort_ready \
+        }                                          \
+    }
 
 /* Lengths as the kernel takes them: more is cut to what one call may move. */
 static inline uint32_t io_len(size_t len)

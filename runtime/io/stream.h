@@ -49,7 +49,8 @@ STREAM_INLINE ssize_t stream_write_once(struct io *io, const struct stream_attem
     return io->k->room->write(io->k, io->e->fd, a->buf, a->len, -1);
 }
 
-STREAM_INLINE ssize_t stream_transfer(struct io *io, const struct stream_attempt *a, const struct wait_kind *kind)
+STREAM_INLINE ssize_t stream_transfer(struct io *io, const struct stream_attempt *a,
+                                      const struct wait_kind *kind)
 {
     bool never_wait = a->flags & MSG_DONTWAIT;
 
@@ -71,24 +72,32 @@ STREAM_INLINE ssize_t stream_transfer(struct io *io, const struct stream_attempt
     }
 }
 
-STREAM_INLINE ssize_t stream_recv(struct io *io, void *buf, size_t len, int flags, const struct wait_kind *kind)
+STREAM_INLINE ssize_t stream_recv(struct io *io, void *buf, size_t len, int flags,
+                                  const struct wait_kind *kind)
 {
-    return stream_transfer(io, &(struct stream_attempt){FD_IN, stream_recv_once, buf, len, flags}, kind);
+    return stream_transfer(io, &(struct stream_attempt){FD_IN, stream_recv_once, buf, len, flags},
+                           kind);
 }
 
-STREAM_INLINE ssize_t stream_send(struct io *io, const void *buf, size_t len, int flags, const struct wait_kind *kind)
+STREAM_INLINE ssize_t stream_send(struct io *io, const void *buf, size_t len, int flags,
+                                  const struct wait_kind *kind)
 {
-    return stream_transfer(io, &(struct stream_attempt){FD_OUT, stream_send_once, (void *)buf, len, flags}, kind);
+    return stream_transfer(
+        io, &(struct stream_attempt){FD_OUT, stream_send_once, (void *)buf, len, flags}, kind);
 }
 
-STREAM_INLINE ssize_t stream_read(struct io *io, void *buf, size_t len, const struct wait_kind *kind)
+STREAM_INLINE ssize_t stream_read(struct io *io, void *buf, size_t len,
+                                  const struct wait_kind *kind)
 {
-    return stream_transfer(io, &(struct stream_attempt){FD_IN, stream_read_once, buf, len, 0}, kind);
+    return stream_transfer(io, &(struct stream_attempt){FD_IN, stream_read_once, buf, len, 0},
+                           kind);
 }
 
-STREAM_INLINE ssize_t stream_write(struct io *io, const void *buf, size_t len, const struct wait_kind *kind)
+STREAM_INLINE ssize_t stream_write(struct io *io, const void *buf, size_t len,
+                                   const struct wait_kind *kind)
 {
-    return stream_transfer(io, &(struct stream_attempt){FD_OUT, stream_write_once, (void *)buf, len, 0}, kind);
+    return stream_transfer(
+        io, &(struct stream_attempt){FD_OUT, stream_write_once, (void *)buf, len, 0}, kind);
 }
 
 #endif

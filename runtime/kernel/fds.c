@@ -53,6 +53,7 @@ static void reset(struct fd_entry *e)
     e->checked = FD_UNSEEN;
     e->watch = NULL;
     e->drained = NULL;
+    e->generation++;
 }
 
 static int add_block(struct kernel *k, size_t index)
@@ -201,7 +202,11 @@ static int arm(struct kernel *k, struct fd_entry *e)
         return -EBADF;
     }
     *watch = (struct watch){
-        .op = {.code = KOP_WATCH, .fd = e->fd, .flags = WATCH_EVENTS, .done = on_end, .event = on_event},
+        .op = {.code = KOP_WATCH,
+               .fd = e->fd,
+               .flags = WATCH_EVENTS,
+               .done = on_end,
+               .event = on_event},
         .k = k,
         .entry = e,
     };
@@ -223,8 +228,11 @@ static void abandon_watch(struct kernel *k, struct fd_entry *e)
 
 int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w)
 {
-    int err = e->watch ? 0 : arm(k, e);
+    int err;
 
+    if (__builtin_expect(e->closing, 0))
+        return -EBADF;
+    err = e->watch ? 0 : arm(k, e);
     if (err < 0)
         return err;
     e->checked = FD_UNSEEN;

@@ -42,6 +42,7 @@ struct fd_entry {
     uint8_t checked; /* enum fd_checked: how far fds_verify() is with the waits that are here */
     bool ended;      /* hang-up or error was seen: a short read need not mean empty */
     bool closing;
+    uint32_t generation; /* how often the number has changed hands */
     struct link ops;                     /* of struct kop */
     struct fd_identity identity;         /* when kind is known */
     void (*drained)(struct fd_entry *e); /* closing: the last operation is gone */
@@ -56,7 +57,7 @@ int fds_get(struct kernel *k, int fd, struct fd_entry **out_e);
 int fds_identify(struct kernel *k, struct fd_entry *e);
 void fds_fresh(struct kernel *k, int fd); /* the kernel has just given us this number */
 
-/* Waiting: arms the watch if need be. 0, -ENOMEM. */
+/* Waiting: arms the watch if need be. 0, -ENOMEM, -EBADF (being closed). */
 int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w);
 void fds_unwait(struct kernel *k, struct fd_wait *w);
 

@@ -30,14 +30,14 @@
 #include "base/list.h"
 
 enum kop_code {
-    KOP_READ,      /* addr, len, offset (-1: the file's position) */
-    KOP_WRITE,     /* the same */
-    KOP_ACCEPT,    /* addr: sockaddr or NULL, addr_len, flags of accept4 */
-    KOP_CONNECT,   /* addr: sockaddr, len */
-    KOP_OPENAT,    /* fd: the folder, addr: path, flags, len: mode */
-    KOP_FSYNC,     /* flags: 1 for fdatasync */
-    KOP_CLOSE,     /* fd */
-    KOP_WATCH,     /* fd, flags: poll(2) bits */
+    KOP_READ,    /* addr, len, offset (-1: the file's position) */
+    KOP_WRITE,   /* the same */
+    KOP_ACCEPT,  /* addr: sockaddr or NULL, addr_len, flags of accept4 */
+    KOP_CONNECT, /* addr: sockaddr, len */
+    KOP_OPENAT,  /* fd: the folder, addr: path, flags, len: mode */
+    KOP_FSYNC,   /* flags: 1 for fdatasync */
+    KOP_CLOSE,   /* fd */
+    KOP_WATCH,   /* fd, flags: poll(2) bits */
 };
 
 enum kop_state { KOP_IDLE, KOP_QUEUED, KOP_GIVEN };
@@ -91,7 +91,8 @@ struct kernel_room {
     void (*close)(struct kernel *k); /* no operation but watches is under way */
 
     void (*submit)(struct kernel *k, struct kop *op);
-    void (*cancel)(struct kernel *k, struct kop *op); /* op is queued or given; asking twice is harmless */
+    void (*cancel)(struct kernel *k,
+                   struct kop *op); /* op is queued or given; asking twice is harmless */
     /* Hands over what is queued, waits until `until` or a completion if there is nothing yet, and
      * calls done() and event() for what has come. until in the past: does not wait. May come back
      * early. */
@@ -101,8 +102,10 @@ struct kernel_room {
     /* These never wait: a result, or -errno with -EAGAIN for "not now". Offset -1: the position. */
     ssize_t (*recv)(struct kernel *k, int fd, void *buf, size_t len, int flags);
     ssize_t (*send)(struct kernel *k, int fd, const void *buf, size_t len, int flags);
-    ssize_t (*read)(struct kernel *k, int fd, void *buf, size_t len, off_t at);  /* -EOPNOTSUPP: can't tell */
-    ssize_t (*write)(struct kernel *k, int fd, const void *buf, size_t len, off_t at); /* the same */
+    ssize_t (*read)(struct kernel *k, int fd, void *buf, size_t len,
+                    off_t at); /* -EOPNOTSUPP: can't tell */
+    ssize_t (*write)(struct kernel *k, int fd, const void *buf, size_t len,
+                     off_t at); /* the same */
     int (*poll)(struct kernel *k, int fd, short events);
     int (*socket)(struct kernel *k, int domain, int type, int protocol);
     int (*shutdown)(struct kernel *k, int fd, int how);
@@ -113,8 +116,8 @@ struct fds;
 
 struct kernel {
     const struct kernel_room *room;
-    struct fds *fds;   /* this worker's descriptors: fds.h */
-    size_t under_way;  /* operations but watches: submitted, not done */
+    struct fds *fds;  /* this worker's descriptors: fds.h */
+    size_t under_way; /* operations but watches: submitted, not done */
 };
 
 extern const struct kernel_room uring_room;

@@ -5,7 +5,9 @@
 
 #include "sched/record.h"
 
-/* One rv_go() that waits for room; on its stack. */
+/* One rv_go() that waits for room; on its stack. Once it no longer waits, woken or cancelled, it
+ * is counted in live as if its task were there: the place that it was woken for is nobody else's,
+ * and the group cannot be closed under it. */
 struct room_wait {
     struct task *task;
     struct room_wait *next;
@@ -17,22 +19,23 @@ void rv_group_open(rv_group *g, rv_time deadline)
 
     USAGE(g != NULL, "rv_group_open: the group is NULL");
     scope_open(me, &g->scope, deadline, false, true);
-    g->seated = 0;
-    g->room_first = g->room_last = NULL;
+    g->room_first = NULL;
+    g->room_last = NULL;
     g->stacks = NULL;
     g->live = 0;
     g->live_max = SIZE_MAX;
     g->error = 0;
-    g->closing = g->lost = g->fenv = false;
+    g->seated = 0;
+    g->closing = g->lost = g->fenv = g->spare = 0;
 }
 
 /* The group is open: for calls that change it. */
-static inline struct task *group_self(const char *call, rv_group *g)
+static inline __attribute__((always_inline)) struct task *group_self(const char *call, rv_group *g)
 {
     struct task *me = task_self(call);
 
     USAGE(g != NULL, "%s: the group is NULL", call);
-    USAGE(g->scope.owner != NULL && g->scope.in_group, "%s: the group is not open", call);
+    USAGE(g->scope.owner != NULL, "%s: the group is not open", call);
     return me;
 }
 
@@ -41,6 +44,7 @@ void rv_group_limit(rv_group *g, size_t live_max)
     group_self("rv_group_limit", g);
     USAGE(live_max > 0, "rv_group_limit: a limit of 0 would let nothing run");
     g->live_max = live_max;
+    group_wake_for_room(g);
 }
 
 void rv_group_stack(rv_group *g, size_t bytes)
@@ -72,6 +76,7 @@ static bool room_abort(struct task *t, void *on)
         g->room_first = w->next;
     if (g->room_last == w)
         g->room_last = before;
+    g->live++;
     return true;
 }
 
@@ -79,19 +84,21 @@ static const struct wait_kind room_kind = {"rv_go, for room in its group", room_
 
 void group_wake_for_room(rv_group *g)
 {
-    struct room_wait *w = g->room_first;
+    struct room_wait *w;
 
-    if (w == NULL || g->live >= g->live_max)
-        return;
-    g->room_first = w->next;
-    if (w->next == NULL)
-        g->room_last = NULL;
-    wait_wake(w->task, 0);
+    while ((w = g->room_first) && g->live < g->live_max) {
+        g->room_first = w->next;
+        if (w->next == NULL)
+            g->room_last = NULL;
+        g->live++;
+        wait_wake(w->task, 0);
+    }
 }
 
 static int wait_for_room(struct task *me, rv_group *g)
 {
     struct room_wait here = {.task = me};
+    int err;
 
     if (task_over(me))
         return -ECANCELED;
@@ -100,7 +107,9 @@ static int wait_for_room(struct task *me, rv_group *g)
     else
         g->room_first = &here;
     g->room_last = &here;
-    return wait_park(me, &room_kind, g, RV_NEVER);
+    err = wait_park(me, &room_kind, g, RV_NEVER);
+    g->live--; /* the task itself, or the failure, is counted from here on */
+    return err;
 }
 
 /* A task that never started: the group hears of it as of a child that failed. */
@@ -110,61 +119,64 @@ static void spawn_failed(rv_group *g, int err)
     group_child_done(g, err);
 }
 
-static inline __attribute__((always_inline)) void go(const char *call, rv_group *g, const struct spawn *what)
+/* Until the group has room: 0, or why the spawn must fail. */
+static inline int make_room(struct task *me, rv_group *g)
 {
-    struct task *me = group_self(call, g);
     int err = 0;
 
-    USAGE(what->fn != NULL, "%s: the function is NULL", call);
-    while (__builtin_expect(g->live >= g->live_max, 0) && err == 0)
+    if (__builtin_expect(g->live >= g->live_max, 0))
         err = wait_for_room(me, g);
-    if (err == 0)
-        err = record_new(me->worker, g, what);
-    if (__builtin_expect(err < 0, 0))
-        spawn_failed(g, err);
+    return err;
 }
 
-static inline __attribute__((always_inline)) int try_go(const char *call, rv_group *g, const struct spawn *what)
+static inline struct task *spawner(const char *call, rv_group *g, rv_fn *fn)
 {
-    struct task *me = group_self(call, g);
-
-    USAGE(what->fn != NULL, "%s: the function is NULL", call);
-    if (g->live >= g->live_max)
-        return -EAGAIN;
-    return record_new(me->worker, g, what);
+    USAGE(fn != NULL, "%s: the function is NULL", call);
+    return group_self(call, g);
 }
 
-static struct spawn with_copy(const char *call, rv_fn *fn, const void *arg, size_t len,
-                              const char *site)
+static inline struct task *copying_spawner(const char *call, rv_group *g, rv_fn *fn,
+                                           const void *arg, size_t len)
 {
     USAGE(arg != NULL || len == 0, "%s: the argument is NULL, and %zu bytes of it are wanted", call,
           len);
-    return (struct spawn){
-        .fn = fn, .arg = (void *)arg, .site = site, .len = len, .copied = true};
+    return spawner(call, g, fn);
 }
 
 void rv_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
 {
-    go("rv_go", g, &(struct spawn){.fn = fn, .arg = arg, .site = site});
+    struct task *me = spawner("rv_go", g, fn);
+    int err = make_room(me, g);
+
+    if (__builtin_expect(err == 0, 1))
+        err = record_new(me->worker, g, fn, arg, site);
+    if (__builtin_expect(err < 0, 0))
+        spawn_failed(g, err);
 }
 
 void rv_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site)
 {
-    struct spawn what = with_copy("rv_go_copy", fn, arg, len, site);
+    struct task *me = copying_spawner("rv_go_copy", g, fn, arg, len);
+    int err = make_room(me, g);
 
-    go("rv_go_copy", g, &what);
+    if (err == 0)
+        err = record_new_copied(me->worker, g, fn, arg, len, site);
+    if (err < 0)
+        spawn_failed(g, err);
 }
 
 int rv_try_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
 {
-    return try_go("rv_try_go", g, &(struct spawn){.fn = fn, .arg = arg, .site = site});
+    struct task *me = spawner("rv_try_go", g, fn);
+
+    return g->live >= g->live_max ? -EAGAIN : record_new(me->worker, g, fn, arg, site);
 }
 
 int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site)
 {
-    struct spawn what = with_copy("rv_try_go_copy", fn, arg, len, site);
+    struct task *me = copying_spawner("rv_try_go_copy", g, fn, arg, len);
 
-    return try_go("rv_try_go_copy", g, &what);
+    return g->live >= g->live_max ? -EAGAIN : record_new_copied(me->worker, g, fn, arg, len, site);
 }
 
 /* ---- ending ---- */

@@ -55,8 +55,8 @@ static int number(const char *variable, size_t *value, size_t fallback, size_t l
     const char *text = *value ? NULL : getenv(variable);
 
     if (text && (!parse_count(text, value) || *value < least || *value > most)) {
-        report("%s=%s: a number from %zu to %zu is expected (K, M, G are understood)", variable, text,
-               least, most);
+        report("%s=%s: a number from %zu to %zu is expected (K, M, G are understood)", variable,
+               text, least, most);
         return -EINVAL;
     }
     if (*value == 0)
@@ -111,7 +111,8 @@ static int read_numbers(struct settings *s, const rv_options *given)
 
     s->stack_bytes = given->stack_bytes;
     s->tasks_max = given->tasks_max;
-    if (number("REEVE_STACK", &s->stack_bytes, STACK_BYTES_DEFAULT, STACK_BYTES_MIN, 1u << 31) < 0 ||
+    if (number("REEVE_STACK", &s->stack_bytes, STACK_BYTES_DEFAULT, STACK_BYTES_MIN, 1u << 31) <
+            0 ||
         number("REEVE_TASKS_MAX", &s->tasks_max, SIZE_MAX, 1, SIZE_MAX) < 0 ||
         number("REEVE_RING", &ring, 256, 8, 32768) < 0 ||
         number("REEVE_CQ", &cq, 4096, 8, 65536) < 0)
@@ -130,7 +131,8 @@ int options_read(struct settings *out, const rv_options *given)
     given = given ? given : &none;
     point_out_unknown();
     out->kernel.backend = given->backend ? given->backend : backend ? backend : "auto";
-    if (read_numbers(out, given) < 0 || read_guard(out) < 0 || read_wipe(out, given->wipe_stacks) < 0)
+    if (read_numbers(out, given) < 0 || read_guard(out) < 0 ||
+        read_wipe(out, given->wipe_stacks) < 0)
         return -EINVAL;
     return 0;
 }

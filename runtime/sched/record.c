@@ -17,21 +17,23 @@ static void release(struct worker *w, struct record *r)
         free(r);
 }
 
-int record_new_copied(struct worker *w, rv_group *g, const struct spawn *what)
+int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
+                      const char *site)
 {
+    int err = record_allowed(w);
     struct record *r;
 
-    if (what->len > record_stacks(w, g)->usable_bytes / 4)
+    if (err < 0)
+        return err;
+    if (len > record_stacks(w, g)->usable_bytes / 4)
         return -E2BIG;
-    if (what->len <= RECORD_COPY_SMALL)
-        r = slab_take(&w->record_copy_slab);
-    else
-        r = malloc(sizeof *r + what->len);
+    r = len <= RECORD_COPY_SMALL ? slab_take(&w->record_copy_slab) : malloc(sizeof *r + len);
     if (r == NULL)
         return -ENOMEM;
-    record_fill(w, r, g, what);
-    r->len = (uint32_t)what->len;
-    memcpy(r->copy, what->arg, what->len);
+    r->copied = true;
+    r->len = (uint32_t)len;
+    memcpy(r->copy, arg, len);
+    record_fill(w, r, g, fn, NULL, site);
     return 0;
 }
 
@@ -58,7 +60,8 @@ bool record_reserve(struct worker *w)
     if (siblings == NULL)
         return false;
     w->siblings = siblings;
-    if (runq_reserve(&w->ready, (uint32_t)room) < 0 || timers_reserve(&w->timers, (uint32_t)room) < 0)
+    if (runq_reserve(&w->ready, (uint32_t)room) < 0 ||
+        timers_reserve(&w->timers, (uint32_t)room) < 0)
         return false;
     w->started_room = room;
     return true;
@@ -73,11 +76,12 @@ void record_fail(struct worker *w, struct record *r, bool first)
 
     site_split(r->site, name, sizeof name, &place);
     if (first)
-        report("no stack for task %llu \"%s\", spawned at %s, with %zu tasks started: %s",
-               (unsigned long long)r->id, name, place, w->started,
-               w->stacks.guard == STACK_GUARD_MPROTECT
-                   ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs none"
-                   : "no memory or address space");
+        report(
+            "no stack for task %llu \"%s\", spawned at %s, with %zu tasks started: %s",
+            (unsigned long long)r->id, name, place, w->started,
+            w->stacks.guard == STACK_GUARD_MPROTECT
+                ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs none"
+                : "no memory or address space");
     list_remove_fast(&r->link);
     w->unstarted--;
     release(w, r);

@@ -7,16 +7,9 @@
 #ifndef SCHED_RECORD_H
 #define SCHED_RECORD_H
 
-#include "sched/worker.h"
+#include <errno.h>
 
-/* What a spawn asks for. */
-struct spawn {
-    rv_fn *fn;
-    void *arg; /* copied: what to copy */
-    const char *site;
-    size_t len;
-    bool copied;
-};
+#include "sched/worker.h"
 
 struct record {
     struct link link; /* the worker's; first: a free record's first word is the slab's */
@@ -38,7 +31,9 @@ enum {
 _Static_assert(offsetof(struct record, copy) <= RECORD_BYTES, "a plain record is one cache line");
 
 /* 0, -ENOMEM, -EAGAIN (rv_options.tasks_max), -E2BIG (a copy that would fill the stack). */
-static inline int record_new(struct worker *w, rv_group *g, const struct spawn *what);
+static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg, const char *site);
+int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
+                      const char *site);
 
 /* A task for the newest or the oldest record, ready to be switched to. NULL: there was no stack
  * for it, and its group has been told. */
@@ -53,7 +48,6 @@ static inline int record_run(struct worker *w, struct record *r);
 
 /* ---- what is rare: record.c ---- */
 
-int record_new_copied(struct worker *w, rv_group *g, const struct spawn *what);
 int record_run_copied(struct worker *w, struct record *r);
 bool record_reserve(struct worker *w);
 void record_fail(struct worker *w, struct record *r, bool first);
@@ -65,36 +59,43 @@ static inline struct stack_pool *record_stacks(const struct worker *w, const rv_
     return g->stacks ? g->stacks : w->default_stacks;
 }
 
-static inline void record_fill(struct worker *w, struct record *r, rv_group *g, const struct spawn *what)
+/* 0, or why there can be no further task. */
+static inline int record_allowed(const struct worker *w)
 {
-    r->fn = what->fn;
-    r->arg = what->arg;
+    if (__builtin_expect(w->stacks.exhausted, 0))
+        return -ENOMEM;
+    return __builtin_expect(w->started + w->unstarted >= w->tasks_max, 0) ? -EAGAIN : 0;
+}
+
+static inline void record_fill(struct worker *w, struct record *r, rv_group *g, rv_fn *fn,
+                               void *arg, const char *site)
+{
+    r->fn = fn;
+    r->arg = arg;
     r->group = g;
-    r->site = what->site;
+    r->site = site;
     r->id = ++w->last_id;
-    r->copied = what->copied;
     list_push_front(&w->records, &r->link);
     w->unstarted++;
     g->live++;
 }
 
-static inline int record_new(struct worker *w, rv_group *g, const struct spawn *what)
+static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg, const char *site)
 {
+    int err = record_allowed(w);
     struct record *r;
 
-    if (__builtin_expect(w->stacks.exhausted, 0))
-        return -ENOMEM;
-    if (__builtin_expect(w->started + w->unstarted >= w->tasks_max, 0))
-        return -EAGAIN;
-    if (what->copied)
-        return record_new_copied(w, g, what);
+    if (err < 0)
+        return err;
     r = slab_take(&w->record_slab);
     if (__builtin_expect(r == NULL, 0))
         return -ENOMEM;
-    record_fill(w, r, g, what);
+    r->copied = false;
+    record_fill(w, r, g, fn, arg, site);
     return 0;
 }
 
+/* What is not set here a finished task leaves as a fresh one finds it: zero. */
 static inline void record_load(struct worker *w, struct task *t, struct record *r)
 {
     rv_group *g = r->group;
@@ -103,12 +104,8 @@ static inline void record_load(struct worker *w, struct task *t, struct record *
     w->unstarted--;
     w->bypassed = 0;
     task_move(t, TASK_STARTING);
-    t->own_fenv = g->fenv;
-    t->asked = false;
-    t->seat = 0;
     t->scope = &g->scope;
     t->worker = w;
-    t->armed = RV_NEVER;
     t->group = g;
     t->record = r;
     t->site = r->site;
@@ -132,7 +129,8 @@ static inline struct task *record_start(struct worker *w, bool oldest)
     w->started++;
     record_load(w, t, r);
     context_prepare(&t->ctx, t->stack.low, t, task_main, t);
-    if (__builtin_expect(t->own_fenv, 0)) {
+    if (__builtin_expect(r->group->fenv, 0)) {
+        t->own_fenv = true;
         t->fenv = w->fenv;
         w->fenvs++;
     }
@@ -146,7 +144,8 @@ static inline bool record_follow(struct worker *w, struct task *me)
     if (w->unstarted == 0 || w->credit <= 1 || !runq_empty(&w->ready))
         return false;
     r = CONTAINER(w->records.next, struct record, link);
-    if (record_stacks(w, r->group) != me->stack.pool || w->stacks.wipe || me->own_fenv)
+    if (record_stacks(w, r->group) != me->stack.pool || w->stacks.wipe ||
+        (me->own_fenv | r->group->fenv))
         return false;
     w->credit--;
     record_load(w, me, r);

@@ -34,7 +34,8 @@ static void after_fork_in_child(void)
 int worker_missing(const char *call)
 {
     if (forked)
-        die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() anew",
+        die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() "
+            "anew",
             call);
     die("%s: called outside a task: there is no runtime on this thread; see rv_run()", call);
 }
@@ -172,8 +173,7 @@ static int run_first(void *arg)
 static int run(struct worker *w, rv_fn *fn, void *arg)
 {
     struct first first = {fn, arg, 0};
-    struct spawn what = {.fn = run_first, .arg = &first, .site = "main@rv_run"};
-    int err = record_new(w, &w->root, &what);
+    int err = record_new(w, &w->root, run_first, &first, "main@rv_run");
 
     if (err == 0) {
         worker_loop(w);

@@ -38,7 +38,8 @@ static inline bool task_over(const struct task *me)
 void scope_take_seat(struct task *me);
 void scope_leave_seat(struct task *me);
 
-static inline void scope_open(struct task *me, rv_scope *s, int64_t deadline, bool shield, bool in_group)
+static inline void scope_open(struct task *me, rv_scope *s, int64_t deadline, bool shield,
+                              bool in_group)
 {
     rv_scope *outer = me->scope;
 

@@ -28,6 +28,7 @@ static inline _Noreturn void leave(struct worker *w, struct task *me)
     w->started--;
     if (me->own_fenv) {
         fenv_load(&w->fenv);
+        me->own_fenv = false;
         w->fenvs--;
     }
     stack_give(&me->stack);
@@ -42,7 +43,7 @@ void task_main(void *task)
     struct task *me = task;
     struct worker *w = me->worker;
 
-    worker_entered(me);
+    sanitize_arrive(&me->stack.sanitizer);
     do
         finish(me, record_run(w, me->record));
     while (record_follow(w, me));

@@ -36,13 +36,13 @@ enum { TASK_NAME_BYTES = 24 };
 struct task {
     struct stack stack; /* first: the pool fills it */
     struct context ctx;
-    uint8_t state;   /* enum task_state, by task_move() only */
-    bool own_fenv;   /* its floating-point environment is switched too */
-    bool asked;      /* its wait was asked to end, and will when its owner says so */
-    uint32_t seat;   /* where the worker's dense tables know it (scope.h); 0: it has not waited yet */
+    uint8_t state; /* enum task_state, by task_move() only */
+    bool own_fenv; /* its floating-point environment is switched too */
+    bool asked;    /* its wait was asked to end, and will when its owner says so */
+    uint32_t seat; /* where the worker's dense tables know it (scope.h); 0: it has not waited yet */
     rv_scope *scope; /* the innermost */
     struct worker *worker;
-    int64_t armed; /* when its timer fires; RV_NEVER: not armed */
+    int64_t armed; /* seated: when its timer fires; RV_NEVER: not armed */
 
     const struct wait_kind *wait; /* parked: for what, and on which object */
     void *wait_on;

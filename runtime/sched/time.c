@@ -17,7 +17,8 @@ rv_time rv_after(rv_time span)
 }
 
 /* The pass is over, or records wait: let one of them start if a ready task ran since the last one
- * did, so that spawners that only yield do not pile them up. */
+ * did, so that spawners that only yield do not pile them up; at the end of a pass too, or one
+ * would be left over each pass. */
 static __attribute__((noinline)) int yield_slow(struct worker *w, struct task *me)
 {
     struct task *next = NULL;
@@ -25,10 +26,10 @@ static __attribute__((noinline)) int yield_slow(struct worker *w, struct task *m
 
     me->ctx.value = 0;
     worker_ready(w, me);
-    if (w->credit <= 0)
-        next = &w->loop;
-    else if (w->unstarted && (alone || w->bypassed > 0))
+    if (w->unstarted && (alone || w->bypassed > 0))
         next = record_start(w, true);
+    if (next == NULL && w->credit <= 0)
+        next = &w->loop;
     if (next == NULL) {
         w->bypassed++;
         next = worker_pop(w);

@@ -17,16 +17,22 @@ void wait_cancel(struct task *t)
         wait_wake(t, -ECANCELED);
         return;
     }
+    if (t->state != TASK_PARKED)
+        return;
     later = clock_sum(t->worker->now, STUCK_AFTER_NS);
-    if (t->state == TASK_PARKED && later < t->armed)
+    t->wait_until = later; /* no longer when it ends, but when it is reported */
+    if (later < t->armed)
         wait_arm(t, later);
 }
 
 int64_t wait_slack(const struct task *t)
 {
-    int64_t slack = (t->armed - t->wait_since) / 1024;
+    int64_t slack;
 
-    return slack < 0 ? 0 : slack > RV_MS ? RV_MS : slack;
+    if (t->armed <= t->wait_since) /* over before it began, perhaps since the beginning of time */
+        return 0;
+    slack = (t->armed - t->wait_since) / 1024;
+    return slack > RV_MS ? RV_MS : slack;
 }
 
 static void report_stuck(struct task *t)
@@ -34,8 +40,8 @@ static void report_stuck(struct task *t)
     char who[256];
 
     task_describe(t, who, sizeof who);
-    report("%s was cancelled in %s 5 s ago and must wait on: the kernel still holds its buffers", who,
-           t->wait->name);
+    report("%s was cancelled in %s 5 s ago and must wait on: the kernel still holds its buffers",
+           who, t->wait->name);
 }
 
 void wait_timer(struct task *t)
@@ -45,19 +51,20 @@ void wait_timer(struct task *t)
     t->armed = RV_NEVER;
     if (t->state != TASK_PARKED)
         return;
-    if (t->asked) {
-        report_stuck(t);
-        return;
-    }
     if (t->wait_until <= now) {
-        wait_wake(t, 0);
+        if (t->asked)
+            report_stuck(t);
+        else
+            wait_wake(t, 0);
         return;
     }
-    if (t->wait->abort && t->scope->due <= now) {
+    if (!t->asked && t->wait->abort && t->scope->due <= now) {
         wait_cancel(t);
         return;
     }
-    next = t->wait->abort && t->scope->due < t->wait_until ? t->scope->due : t->wait_until;
+    next = t->wait_until;
+    if (!t->asked && t->wait->abort && t->scope->due < next)
+        next = t->scope->due;
     if (next != RV_NEVER)
         wait_arm(t, next);
 }

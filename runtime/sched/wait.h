@@ -13,8 +13,9 @@
  * it is armed for an earlier one already, and nobody disarms it: if it fires and the time has
  * moved on, it is armed again. A deadline around each recv() thus costs two stores.
  *
- * No wait ends before its time, and the loop may let it be late by a 1,024th of its length, 1 ms
- * at most, so that neighbours in time wake together: a halted core costs 20 us to wake.
+ * No wait ends before its time. The loop may sleep on past the time that is due first by a 1,024th
+ * of that wait's length, 1 ms at most, so that neighbours in time wake together: a halted core
+ * costs 20 us to wake. A short wait beside a long one may thus be late by the long one's slack.
  *
  * Parked for ever, nothing pending: the worker's loop sees that and reports a deadlock.
  */
@@ -29,8 +30,8 @@ struct wait_kind {
     bool (*abort)(struct task *t, void *on);
 };
 
-void wait_cancel(struct task *t); /* its scope was cancelled or is due; parked or not */
-void wait_timer(struct task *t);  /* its timer fired */
+void wait_cancel(struct task *t);         /* its scope was cancelled or is due; parked or not */
+void wait_timer(struct task *t);          /* its timer fired */
 int64_t wait_slack(const struct task *t); /* how much later than armed it may fire */
 
 static inline void wait_wake(struct task *t, int value)

@@ -28,11 +28,6 @@ int worker_switch_slow(struct task *from, struct task *to)
     return value;
 }
 
-void worker_entered(struct task *me)
-{
-    sanitize_arrive(&me->stack.sanitizer);
-}
-
 void worker_pause(struct worker *w)
 {
     struct task *me = w->task;
@@ -47,7 +42,7 @@ struct task *worker_next_slow(struct worker *w)
         bool ready = !runq_empty(&w->ready);
 
         if (w->unstarted && (!ready || w->bypassed >= BYPASS_MAX)) {
-            struct task *t = record_start(w, ready);
+            struct task *t = record_start(w, w->bypassed >= BYPASS_MAX);
 
             if (t)
                 return t;
@@ -143,12 +138,23 @@ static void kernel_pass(struct worker *w)
     chores(w);
 }
 
+static void remember_oldest(struct worker *w)
+{
+    if (w->unstarted == 0) {
+        w->passes = 0;
+    } else if (++w->passes > BYPASS_PASSES) {
+        w->passes = 0;
+        w->bypassed = BYPASS_MAX;
+    }
+}
+
 void worker_loop(struct worker *w)
 {
     while (w->root.live) {
         struct task *next;
 
         w->credit = PASS_CREDIT;
+        remember_oldest(w);
         task_move(&w->loop, TASK_READY);
         next = worker_next(w);
         if (next == &w->loop)

@@ -11,7 +11,9 @@
  * What runs next: the ready tasks in order, then the newest record. Newest first keeps a tree
  * of spawns depth-first (a million tasks on seven stacks); so that it starves nobody, a
  * yield lets the oldest record start if a ready task ran since the last start, and in any case it
- * starts after BYPASS_MAX resumes (hazard 52).
+ * starts after BYPASS_MAX resumes (hazard 52). After BYPASS_PASSES passes in which there were
+ * always records, the oldest one is next: a chain in which each task spawns the next would
+ * otherwise be the newest for ever.
  */
 #ifndef SCHED_WORKER_H
 #define SCHED_WORKER_H
@@ -26,6 +28,7 @@ enum {
     PASS_CREDIT = 256,
     CALL_CREDIT = 4, /* a system call that did not park, against a resume */
     BYPASS_MAX = 64,
+    BYPASS_PASSES = 64, /* more would be felt; fewer would cost a tree of spawns its depth first */
 };
 
 #define VERIFY_AFTER_NS (250 * RV_MS) /* old waits are checked, fds.h */
@@ -40,21 +43,22 @@ struct worker {
     struct task *task; /* who runs */
     int credit;
     int bypassed;       /* resumes of ready tasks since a record started, while there are some */
+    int passes;         /* that began with records, since the oldest one had its turn */
     uint32_t unstarted; /* records */
     uint32_t fenvs;     /* tasks with a floating-point environment of their own */
     int64_t now;        /* the pass's clock */
     struct runq ready;
     struct link records; /* newest first */
 
-    struct timers timers; /* by seat */
+    struct timers timers;     /* by seat */
     struct sibling *siblings; /* by seat */
     struct kernel *kernel;
     struct slab record_slab;      /* without copy */
     struct slab record_copy_slab; /* with a small one */
     struct stack_arena stacks;
     struct stack_pool *default_stacks;
-    size_t started;          /* tasks with a stack */
-    size_t started_room;     /* how many the run queue and the seats are enough for */
+    size_t started;      /* tasks with a stack */
+    size_t started_room; /* how many the run queue and the seats are enough for */
     size_t tasks_max;
     uint64_t last_id;
     int64_t verify_at; /* chores, RV_NEVER: nothing to do */
@@ -131,9 +135,6 @@ static inline void worker_ready(struct worker *w, struct task *t)
     task_move(t, TASK_READY);
     runq_push(&w->ready, t);
 }
-
-/* The first thing on a task's stack. */
-void worker_entered(struct task *me);
 
 /* Puts the running task behind the ready ones and runs the loop: the pass is over. */
 void worker_pause(struct worker *w);

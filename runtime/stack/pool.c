@@ -21,7 +21,7 @@ enum {
     PAGE = 4096,
     HEAD_ROOM = 2 * PAGE,
     CHUNK_SLOTS = 256,
-    COLOURS = 32, /* half a page of cache lines: the rest of the page is for head and frames */
+    COLOURS = 32,    /* half a page of cache lines: the rest of the page is for head and frames */
     COLOUR_STEP = 3, /* what a switch touches of one task; neighbours do not share it */
     LINE = 64,
 };

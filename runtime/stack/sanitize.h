@@ -113,7 +113,8 @@ static inline void sanitize_lent(char *low, char *head, struct stack_sanitizer *
 }
 
 /* Just before a switch: from one stack (for good, if it is dying) to another. */
-static inline void sanitize_leave(struct stack_sanitizer *from, int dying, struct stack_sanitizer *to)
+static inline void sanitize_leave(struct stack_sanitizer *from, int dying,
+                                  struct stack_sanitizer *to)
 {
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_start_switch_fiber(dying ? NULL : &from->fake, to->low, to->bytes);

@@ -59,7 +59,7 @@ struct stack_pool {
     size_t slot_bytes;   /* guard and all; 0: this pool is not used yet */
     char **chunks;       /* of CHUNK_SLOTS slots */
     uint32_t chunk_count;
-    uint32_t made;       /* slots with a guard, lent or free */
+    uint32_t made;          /* slots with a guard, lent or free */
     union stack_free *free; /* the hottest last; its room is for all that are made */
     uint32_t free_count;
     uint32_t free_room;
@@ -75,7 +75,7 @@ struct stack_arena {
     bool exhausted;         /* the last take failed, and nothing has been given back since */
 };
 
-/* 0, or -ENOTSUP: the guard asked for is not there. head_bytes: what each owner wants at the top. */
+/* 0, or -ENOTSUP: the guard asked for is not there. head_bytes: what an owner wants at the top. */
 int stack_arena_init(struct stack_arena *a, size_t head_bytes, enum stack_guard guard, bool wipe);
 void stack_arena_fini(struct stack_arena *a); /* unmaps all, lent or not */
 
@@ -128,7 +128,7 @@ typedef bool stack_describe(struct stack *head, char *text, size_t room);
 int stack_overflow_watch(struct stack_arena *a, stack_describe *describe);
 void stack_overflow_unwatch(struct stack_arena *a);
 
-/* Which lent or free slot of this arena owns the address; NULL: none. *in_guard: it is the guard. */
+/* Which slot of this arena, lent or free, owns the address; NULL: none. *in_guard: the guard. */
 struct stack *stack_find(struct stack_arena *a, const void *address, bool *in_guard);
 
 #endif

@@ -1,10 +1,15 @@
 /* aarch64.h: what tests of the switch must say in assembly, for AArch64. See registers.h. */
 
 #define REGISTERS 19
-#define REGISTER_NAMES                                                                     \
-    {"x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28",                 \
-     "x29", "d8",  "d9",  "d10", "d11", "d12", "d13", "d14", "d15"}
-#define REGISTERS_DWARF {19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29}
+#define REGISTER_NAMES                                                                           \
+    {                                                                                            \
+        "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "d8", "d9", \
+            "d10", "d11", "d12", "d13", "d14", "d15"                                             \
+    }
+#define REGISTERS_DWARF                            \
+    {                                              \
+        19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29 \
+    }
 
 __asm__(".text\n"
         ".globl switch_with_registers\n"

@@ -30,9 +30,8 @@
 #ifdef REGISTERS
 /* Fills the callee-saved registers from `in`, switches, and stores into `out` what they hold
  * afterwards. Returns what the switch returned. */
-__attribute__((visibility("hidden"))) long switch_with_registers(struct context *from,
-                                                                 struct context *to,
-                                                                 const uint64_t *in, uint64_t *out);
+__attribute__((visibility("hidden"))) long
+switch_with_registers(struct context *from, struct context *to, const uint64_t *in, uint64_t *out);
 #endif
 
 /* A function that must stay one, and be found under its own name in a backtrace. */

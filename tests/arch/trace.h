@@ -13,7 +13,7 @@ enum { TRACE_MAX = 64 };
 
 struct trace {
     int depth;
-    bool ended; /* at a frame that has no caller, not at one that the unwinder cannot read */
+    bool ended;      /* at a frame that has no caller, not at one that the unwinder cannot read */
     int interrupted; /* the frame that a signal stopped; 0 if there is none */
     void *function[TRACE_MAX];
     /* Given: what a frame that called the switch through switch_with_registers() must have in

@@ -1,8 +1,14 @@
 /* x86_64.h: what tests of the switch must say in assembly, for x86-64. See registers.h. */
 
 #define REGISTERS 6
-#define REGISTER_NAMES {"rbx", "rbp", "r12", "r13", "r14", "r15"}
-#define REGISTERS_DWARF {3, 6, 12, 13, 14, 15}
+#define REGISTER_NAMES                           \
+    {                                            \
+        "rbx", "rbp", "r12", "r13", "r14", "r15" \
+    }
+#define REGISTERS_DWARF      \
+    {                        \
+        3, 6, 12, 13, 14, 15 \
+    }
 
 __asm__(".text\n"
         ".globl switch_with_registers\n"
@@ -53,8 +59,8 @@ __asm__(".text\n"
  * would move the stack pointer behind the compiler's CFI. */
 #define STEP_TOGGLE() __asm__ volatile("int3" ::: "memory")
 #define STEP_TOGGLED(info) ((info)->si_code == SI_KERNEL)
-#define STEP_SET(context, on)                                                              \
-    ((on) ? ((context)->uc_mcontext.gregs[REG_EFL] |= 0x100)                               \
+#define STEP_SET(context, on)                                \
+    ((on) ? ((context)->uc_mcontext.gregs[REG_EFL] |= 0x100) \
           : ((context)->uc_mcontext.gregs[REG_EFL] &= ~0x100))
 
 /* In a signal handler: where it struck, and the red zone, which the handler's frame skips. */

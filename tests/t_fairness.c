@@ -1,0 +1,280 @@
+/* t_fairness.c: nobody who is ready, due or spawned waits for ever behind those who are always
+ * busy. Bounds are in resumes, or in virtual time that passes with them, not in seconds.
+ */
+#include "tap.h"
+
+#include "virtual.h"
+
+static long resumes;
+static bool done;
+
+/* ---- hazard 40: the world behind tasks that never rest ---- */
+
+/* Each turn takes a microsecond of the virtual clock. */
+static int never_rest(void *arg)
+{
+    (void)arg;
+    while (!done) {
+        resumes++;
+        virtual_pass(RV_US);
+        CHECK_EQ(rv_yield(), 0);
+    }
+    return 0;
+}
+
+static int timer_behind(void *arg)
+{
+    rv_group g;
+
+    (void)arg;
+    rv_group_open(&g, RV_NEVER);
+    rv_go(&g, never_rest, NULL);
+    rv_go(&g, never_rest, NULL);
+    for (int i = 0; i < 10; i++) {
+        rv_time when = rv_after(3 * RV_MS);
+
+        CHECK_EQ(rv_sleep_until(when), 0);
+        CHECK(rv_now() - when <= (PASS_CREDIT + 2) * RV_US);
+    }
+    done = true;
+    return rv_group_close(&g, 0);
+}
+
+TEST(hazard_40_a_timer_is_late_by_no_more_than_a_pass)
+{
+    CHECK_EQ(run_virtual(timer_behind, NULL), 0);
+}
+
+static int ends[2];
+static long written_at;
+
+static int write_at(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 1000; i++) {
+        resumes++;
+        CHECK_EQ(rv_yield(), 0);
+    }
+    written_at = resumes;
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    return never_rest(NULL);
+}
+
+static int pipe_behind(void *arg)
+{
+    rv_group g;
+    char byte;
+
+    (void)arg;
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    rv_group_open(&g, RV_NEVER);
+    rv_go(&g, write_at, NULL);
+    rv_go(&g, never_rest, NULL);
+    CHECK_EQ(rv_read(ends[0], &byte, 1), 1);
+    CHECK(written_at > 0 && resumes - written_at <= 2 * PASS_CREDIT);
+    done = true;
+    CHECK_EQ(rv_close(ends[0]), 0);
+    CHECK_EQ(rv_close(ends[1]), 0);
+    return rv_group_close(&g, 0);
+}
+
+TEST(hazard_40_a_byte_is_noticed_within_two_passes)
+{
+    CHECK_EQ(run_virtual(pipe_behind, NULL), 0);
+}
+
+/* Its data is always there: no call of it ever parks. */
+static int always_served(void *arg)
+{
+    char byte = 'x';
+
+    (void)arg;
+    for (int i = 0; i < 10000; i++) {
+        CHECK_EQ(rv_write(ends[1], &byte, 1), 1);
+        CHECK_EQ(rv_read(ends[0], &byte, 1), 1);
+    }
+    done = true;
+    return 0;
+}
+
+static int beside_served(void *arg)
+{
+    rv_group g;
+
+    (void)arg;
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    rv_group_open(&g, RV_NEVER);
+    rv_go(&g, always_served, NULL);
+    CHECK_EQ(never_rest(NULL), 0);
+    CHECK_EQ(rv_group_close(&g, 0), 0);
+    CHECK(resumes >= 20000 * CALL_CREDIT / PASS_CREDIT / 2);
+    CHECK_EQ(rv_close(ends[0]), 0);
+    return rv_close(ends[1]);
+}
+
+TEST(hazard_40_calls_that_never_park_let_others_run)
+{
+    CHECK_EQ(run_virtual(beside_served, NULL), 0);
+}
+
+/* ---- hazard 52: records behind ready tasks, and behind newer records ---- */
+
+static long started_at;
+
+static int note_start(void *arg)
+{
+    (void)arg;
+    started_at = resumes;
+    done = true;
+    return 0;
+}
+
+static int sleep_then_count(void *arg)
+{
+    CHECK_EQ(rv_sleep_until(*(rv_time *)arg), 0);
+    resumes++;
+    if (resumes == 1) {
+        rv_group g;
+
+        rv_group_open(&g, RV_NEVER);
+        rv_go(&g, note_start, NULL);
+        return rv_group_close(&g, 0);
+    }
+    return 0;
+}
+
+static int behind_ready(void *arg)
+{
+    rv_time when = rv_after(RV_S);
+    rv_group g;
+
+    (void)arg;
+    rv_group_open(&g, RV_NEVER);
+    for (int i = 0; i < 1000; i++)
+        rv_go(&g, sleep_then_count, &when);
+    CHECK_EQ(rv_group_close(&g, 0), 0);
+    CHECK_EQ(resumes, 1000);
+    CHECK(started_at <= 1 + BYPASS_MAX);
+    return 0;
+}
+
+TEST(hazard_52_a_record_starts_after_a_bounded_number_of_ready_tasks)
+{
+    CHECK_EQ(run_virtual(behind_ready, NULL), 0);
+}
+
+/* Each spawns its successor and ends: the newest record is always another one. */
+static int chain(void *arg)
+{
+    resumes++;
+    if (!done)
+        rv_go(arg, chain, arg);
+    return resumes > 10000000 ? -EIO : 0;
+}
+
+static int behind_chain(void *arg)
+{
+    rv_group g;
+
+    (void)arg;
+    rv_group_open(&g, RV_NEVER);
+    rv_go(&g, note_start, NULL);
+    rv_go(&g, chain, &g);
+    CHECK_EQ(rv_group_close(&g, 0), 0);
+    CHECK(done);
+    CHECK(started_at <= (BYPASS_PASSES + 2) * PASS_CREDIT);
+    return 0;
+}
+
+TEST(hazard_52_a_record_starts_although_there_is_always_a_newer_one)
+{
+    CHECK_EQ(run_virtual(behind_chain, NULL), 0);
+}
+
+static int brief(void *arg)
+{
+    (void)arg;
+    started_at++;
+    return 0;
+}
+
+static int spawn_and_yield(void *arg)
+{
+    size_t most = 0;
+    rv_group g;
+
+    rv_group_open(&g, RV_NEVER);
+    for (int i = 0; i < 20000; i++) {
+        rv_go(&g, brief, NULL);
+        most = worker_self->unstarted > most ? worker_self->unstarted : most;
+        CHECK_EQ(rv_yield(), 0);
+    }
+    CHECK(most <= *(size_t *)arg);
+    if (tap_failures)
+        fprintf(stderr, "%zu records\n", most);
+    done = true;
+    CHECK_EQ(rv_group_close(&g, 0), 0);
+    CHECK_EQ(started_at, 20000);
+    return 0;
+}
+
+TEST(hazard_52_a_spawner_that_yields_does_not_pile_up_records)
+{
+    size_t most = 2;
+
+    CHECK_EQ(run_virtual(spawn_and_yield, &most), 0);
+}
+
+static int spawn_among_others(void *arg)
+{
+    rv_group g;
+
+    rv_group_open(&g, RV_NEVER);
+    for (int i = 0; i < 30; i++)
+        rv_go(&g, never_rest, NULL);
+    CHECK_EQ(rv_yield(), 0);
+    CHECK_EQ(spawn_and_yield(arg), 0);
+    return rv_group_close(&g, 0);
+}
+
+TEST(hazard_52_nor_does_one_among_tasks_that_yield)
+{
+    size_t most = 32; /* the others themselves, and two */
+
+    CHECK_EQ(run_virtual(spawn_among_others, &most), 0);
+}
+
+static int spawner(void *arg)
+{
+    rv_group g;
+
+    (void)arg;
+    rv_group_open(&g, RV_NEVER);
+    while (!done) {
+        rv_go(&g, brief, NULL);
+        rv_go(&g, brief, NULL);
+        if (rv_yield() < 0)
+            return -EIO;
+        if (started_at > 1000000)
+            return -EIO;
+    }
+    return rv_group_close(&g, 0);
+}
+
+static int behind_spawners(void *arg)
+{
+    rv_group g;
+
+    (void)arg;
+    rv_group_open(&g, RV_NEVER);
+    rv_go(&g, note_start, NULL);
+    for (int i = 0; i < 5; i++)
+        rv_go(&g, spawner, NULL);
+    return rv_group_close(&g, 0);
+}
+
+TEST(hazard_52_the_oldest_record_starts_behind_spawners_that_never_stop)
+{
+    CHECK_EQ(run_virtual(behind_spawners, NULL), 0);
+    CHECK(done);
+}
