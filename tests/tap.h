@@ -141,14 +141,41 @@ static void tap_comment(const char *text)
     }
 }
 
-static void tap_child(struct tap_test *test, int err, int skip)
+static unsigned tap_seconds(void)
 {
     const char *seconds = getenv("TEST_SECONDS");
 
+    return seconds ? (unsigned)atoi(seconds) : 60;
+}
+
+static void tap_too_late(int sig)
+{
+    (void)sig; /* its coming ends the wait */
+}
+
+/* The child's own alarm should have ended it; one that crashed in a sanitizer's report, with all
+ * signals blocked, would stay for ever. */
+static int tap_wait(pid_t pid)
+{
+    struct sigaction late = {};
+    int status = 0;
+
+    late.sa_handler = tap_too_late;
+    sigaction(SIGALRM, &late, NULL);
+    alarm(tap_seconds() + 5);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        kill(-pid, SIGKILL);
+    alarm(0);
+    signal(SIGALRM, SIG_DFL);
+    return status;
+}
+
+static void tap_child(struct tap_test *test, int err, int skip)
+{
     setpgid(0, 0);
     dup2(err, 2);
     tap_skip_fd = skip;
-    alarm(seconds ? (unsigned)atoi(seconds) : 60);
+    alarm(tap_seconds());
     test->body();
     fflush(NULL);
     /* exit(), so that a leak checker has its say */
@@ -164,8 +191,7 @@ static bool tap_run(struct tap_test *test, int number)
     pid = fork();
     if (pid == 0)
         tap_child(test, err, skip);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    status = tap_wait(pid);
     kill(-pid, SIGKILL); /* whatever the test left running in its own process group */
 
     char *words = tap_read_all(err), *reason = tap_read_all(skip), sentence[256];
