@@ -63,6 +63,7 @@ static __attribute__((noinline, no_sanitize("address"))) int leave_poison(void *
     volatile char block[4096];
 
     block[0] = 1;
+    sink = block[0];
 #ifdef __SANITIZE_ADDRESS__
     __asan_poison_memory_region((void *)block, sizeof block);
 #endif
