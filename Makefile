@@ -6,7 +6,8 @@
 #   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
 #   tests/t_*.sh                         one TAP script each
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
-#   examples/*.c                         one program each; they see the public header alone
+#   examples/*.c                         one program each; they see the public header alone;
+#                                        examples/tour-*.c are parts of examples/tour
 #
 # A test may say in its source, at the start of a line, what its build needs beyond that:
 #   // FLAGS: -fno-builtin               flags of its compilation
@@ -113,7 +114,8 @@ tests_arch := $(filter tests/t_switch%,$(tests_c))
 tests_lib := $(filter-out $(tests_arch),$(tests_c))
 bench_programs := $(sort $(wildcard bench/b_*.c))
 bench_shared := $(filter-out $(bench_programs),$(sort $(wildcard bench/*.c)))
-examples := $(sort $(wildcard examples/*.c))
+examples_parts := $(sort $(wildcard examples/*-*.c))
+examples := $(filter-out $(examples_parts),$(sort $(wildcard examples/*.c)))
 
 # `make check T=chan` runs the tests whose name holds "chan"
 tests := $(call programs,$(tests_c) $(tests_cxx)) $(tests_sh)
@@ -147,7 +149,7 @@ $(B)/flags: FORCE
 	$(call stamp,$(CC) $(CXX) $(flags_lib) $(flags_inside_cxx) $(flags_link))
 
 $(B)/sources: FORCE
-	$(call stamp,$(lib_sources) $(bench_shared))
+	$(call stamp,$(lib_sources) $(bench_shared) $(examples_parts))
 
 asked = $$(sed -n 's,^// $(1): ,,p' $<)
 compile = $(Q)mkdir -p $(@D) && $(1) -MMD -MP -c $< -o $@
@@ -223,11 +225,15 @@ $(call programs,$(bench_programs)): $(B)/%: %.c $(B)/%.o $(bench_needs)
 	$(call say,LD,$@)
 	$(call link,$(CC)) $(libs) -lm -o $@
 
-$(call programs,$(examples)): $(B)/%: %.c $(B)/%.o $(archive)
+$(call programs,$(examples)): $(B)/%: %.c $(B)/%.o $(archive) $(B)/sources
 	$(call say,LD,$@)
 	$(call link,$(CC)) $(libs) -o $@
 
-everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared) $(examples)
+$(foreach e,$(examples),$(eval \
+	$(call programs,$(e)): $(call objects,$(filter $(basename $(e))-%,$(examples_parts)))))
+
+everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared)
+everything += $(examples) $(examples_parts)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
 
 # ---- tests ----
@@ -332,7 +338,8 @@ compile_commands.json: FORCE ## for clangd
 		'$(call entry,$(s),$(CC) $(flags_inside))';) \
 	$(foreach s,$(tests_cxx),echo \
 		'$(call entry,$(s),$(CXX) $(flags_inside_cxx))';) \
-	$(foreach s,$(examples),echo '$(call entry,$(s),$(CC) $(flags_outside))';) \
+	$(foreach s,$(examples) $(examples_parts),echo \
+		'$(call entry,$(s),$(CC) $(flags_outside))';) \
 	} | sed '$$s/,$$//' >$@
 	@echo ']' >>$@
 

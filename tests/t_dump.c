@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 
+#include "frame.h"
 #include "reeve.h"
 #include "virtual.h"
 
@@ -154,9 +155,11 @@ TEST(a_long_name_is_cut_and_an_empty_one_is_the_function_s)
 
 /* ---- backtraces ---- */
 
+enum { FRAME_SPAN = 1024 }; /* more than such a function is long, sanitized too */
+
 /* Not static, so that the linker knows them; not inlined, so that they are frames. */
-__attribute__((noinline)) int dump_inner(int depth);
-__attribute__((noinline)) int dump_outer(int depth);
+__attribute__((noinline, aligned(FRAME_SPAN))) int dump_inner(int depth);
+__attribute__((noinline, aligned(FRAME_SPAN))) int dump_outer(int depth);
 
 int dump_inner(int depth)
 {
@@ -194,24 +197,28 @@ static int frames_of(const char *text, const char *who)
     return frames;
 }
 
-/* Whether the innermost frame shown is a little after the beginning of fn. */
-static bool innermost_is(const char *text, const char *who, void *fn)
+/* How many of the frames shown for `who` are in fn. */
+static int frames_in(const char *text, const char *who, void *fn)
 {
-    const char *at = strstr(text, who), *plus = at ? strstr(at, "#0 ") : NULL;
-    uintptr_t shown, base;
+    const char *at = strstr(text, who);
+    int count = 0;
     Dl_info info;
 
-    plus = plus ? strstr(plus, "+0x") : NULL;
-    if (plus == NULL || dladdr(fn, &info) == 0)
-        return false;
-    shown = strtoul(plus + 1, NULL, 16);
-    base = (uintptr_t)info.dli_fbase;
-    if (info.dli_saddr) /* its name was known, and the offset is in it */
-        base = (uintptr_t)info.dli_saddr;
-    return shown + base - (uintptr_t)fn < 300;
+    if (at == NULL || dladdr(fn, &info) == 0)
+        return -1;
+    at = strchr(at, '\n') + 1;
+    for (; strncmp(at, "      #", 7) == 0; at = strchr(at, '\n') + 1) {
+        const char *plus = strstr(at, "+0x");
+        /* where the name is known, the offset is in the function, otherwise in the file */
+        void *base = info.dli_saddr ? info.dli_saddr : info.dli_fbase;
+        uintptr_t shown = plus ? strtoul(plus + 1, NULL, 16) + (uintptr_t)base : 0;
+
+        count += shown - (uintptr_t)fn < FRAME_SPAN;
+    }
+    return count;
 }
 
-__attribute__((noinline)) char *dump_from(void);
+__attribute__((noinline, aligned(FRAME_SPAN))) char *dump_from(void);
 char *dump_from(void)
 {
     int fd = tap_temporary();
@@ -234,12 +241,14 @@ static int backtraces(void *arg)
     CHECK_EQ(rv_sleep(RV_MS), 0);
     text = dump_from();
     CHECK(frames_of(text, "\"main\"") >= 3 && frames_of(text, "\"main\"") <= 12);
-    CHECK(innermost_is(text, "\"main\"", (void *)dump_from));
-    if (!STACK_SANITIZED) { /* there, others' stacks are not visited */
+    CHECK(frames_in(text, "\"main\"", (void *)dump_from) >= 1);
+#ifdef FRAME_BYTES /* the port knows how to visit a stack; under a sanitizer nobody does */
+    if (!STACK_SANITIZED) {
         /* four of ours, task_main and the port's entry, perhaps `deep`: then it ends */
         CHECK(frames_of(text, "\"deep\"") >= 6 && frames_of(text, "\"deep\"") <= 10);
-        CHECK(innermost_is(text, "\"deep\"", (void *)dump_inner));
+        CHECK_EQ(frames_in(text, "\"deep\"", (void *)dump_inner), 2);
     }
+#endif
     if (tap_failures)
         fprintf(stderr, "%s\n", text);
     free(text);

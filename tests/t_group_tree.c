@@ -230,13 +230,14 @@ TEST(a_group_s_tasks_can_use_the_stack_that_it_was_told)
 
 static int up_to_the_cap(void *arg)
 {
+    size_t bytes = 100;
     rv_group g;
     int got;
 
     (void)arg;
     for (int i = 0; i < 3; i++) { /* as tasks end, there is room again */
         rv_group_open(&g, RV_NEVER);
-        for (got = 0; rv_try_go(&g, use_stack, &(size_t){100}) == 0; got++)
+        for (got = 0; rv_try_go(&g, use_stack, &bytes) == 0; got++)
             ;
         CHECK_EQ(got, 9); /* this task is the tenth */
         CHECK_EQ(rv_try_go(&g, use_stack, NULL), -EAGAIN);

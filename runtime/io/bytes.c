@@ -155,6 +155,7 @@ ssize_t rv_read_full(int fd, void *buf, size_t len)
 {
     size_t done = 0;
 
+    (void)task_self("rv_read_full"); /* what it is made of would name itself */
     while (done < len) {
         ssize_t n = rv_read(fd, (char *)buf + done, len - done);
 
@@ -171,6 +172,7 @@ int rv_write_all(int fd, const void *buf, size_t len)
 {
     size_t done = 0;
 
+    (void)task_self("rv_write_all");
     do {
         ssize_t n = rv_write(fd, (const char *)buf + done, len - done);
 

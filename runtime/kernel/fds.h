@@ -5,10 +5,10 @@
  * `ready` is a promise from the past: a set bit means that a call is worth trying, a clear bit
  * that the watch will tell when it is. So a call tries only where the bit is set, and parks
  * without a system call where it is not. A fresh entry is optimistic (both bits set); the watch
- * (multishot, edge) is armed at the first -EAGAIN, and lives until the descriptor is closed.
+ * (multishot, edge) is armed at the first wait, and lives until the descriptor is closed.
  *
  * The watch holds the open file, not the number. With a watch armed, close(2) sends no FIN, so
- * fds_close() ends it first. Whoever calls raw close(2) leaves a watch on the old file behind,
+ * fds_close_begin() ends it. Whoever calls raw close(2) leaves a watch on the old file behind,
  * and the number may be given to a new one (hazard 49). Three defences: a number that the kernel
  * just gave us is fresh by definition (fds_fresh); waits that have lasted a while are checked
  * against the file's identity (fds_verify); the dump lists watches whose file is gone.
@@ -42,7 +42,7 @@ struct fd_entry {
     uint8_t checked; /* enum fd_checked: how far fds_verify() is with the waits that are here */
     bool ended;      /* hang-up or error was seen: a short read need not mean empty */
     bool closing;
-    uint32_t generation; /* how often the number has changed hands */
+    uint32_t generation;                 /* how often the number has changed hands */
     struct link ops;                     /* of struct kop */
     struct fd_identity identity;         /* when kind is known */
     void (*drained)(struct fd_entry *e); /* closing: the last operation is gone */

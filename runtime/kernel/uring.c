@@ -1,4 +1,5 @@
-/* uring.c: the io_uring room: one ring a worker, entered at most once a pass.
+/* uring.c: the io_uring room: one ring a worker. A step enters it once, or not at all; more
+ * often only if the ring is too small for what is queued, or to submit before it looks on.
  *
  * Kernel facts used here, each with the version that brought it:
  *  - 5.13: multishot poll; IORING_FEAT_RSRC_TAGS tells of a kernel that new; older is refused.

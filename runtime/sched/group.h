@@ -7,7 +7,8 @@
  * error cancels the rest and is the result; a child that ends with -ECANCELED because the group
  * was cancelled is no error (`lost` remembers it, for the scope to translate).
  *
- * A child is found by a cancel through `seated`, a ring of those that have waited (scope.h).
+ * A child is found by a cancel through `seated`, a ring of those that have waited or opened a
+ * scope (scope.h).
  */
 #ifndef SCHED_GROUP_H
 #define SCHED_GROUP_H

@@ -69,15 +69,17 @@ static int number(const char *variable, size_t *value, size_t fallback, size_t l
     return 0;
 }
 
-/* Which of the words (by index) the text is. */
+/* Which of the words (by index) the text is; there are two or three. */
 static int word(const char *variable, const char *text, const char *const words[], int count)
 {
     for (int i = 0; i < count; i++)
         if (strcmp(text, words[i]) == 0)
             return i;
-    report("%s=%s: \"%s\"%s%s%s%s are understood", variable, text, words[0],
-           count > 2 ? ", \"" : " and \"", words[1], count > 2 ? "\" and \"" : "\"",
-           count > 2 ? words[2] : "");
+    if (count == 2)
+        report("%s=%s: \"%s\" and \"%s\" are understood", variable, text, words[0], words[1]);
+    else
+        report("%s=%s: \"%s\", \"%s\" and \"%s\" are understood", variable, text, words[0],
+               words[1], words[2]);
     return -EINVAL;
 }
 

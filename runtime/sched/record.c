@@ -32,7 +32,8 @@ int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg,
         return -ENOMEM;
     r->copied = true;
     r->len = (uint32_t)len;
-    memcpy(r->copy, arg, len);
+    if (len) /* nothing may be copied from NULL */
+        memcpy(r->copy, arg, len);
     record_fill(w, r, g, fn, NULL, site);
     return 0;
 }

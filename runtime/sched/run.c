@@ -29,6 +29,7 @@ static void after_fork_in_child(void)
         return;
     worker_self = NULL;
     forked = true;
+    stack_overflow_forget();
 }
 
 int worker_missing(const char *call)

@@ -44,6 +44,9 @@ void task_main(void *task)
     struct worker *w = me->worker;
 
     sanitize_arrive(&me->stack.sanitizer);
+#ifndef FRAME_BYTES /* with ucontext, a context starts in the environment of who prepared it */
+    fenv_load(me->own_fenv ? &me->fenv : &w->fenv);
+#endif
     do
         finish(me, record_run(w, me->record));
     while (record_follow(w, me));

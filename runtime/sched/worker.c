@@ -18,10 +18,12 @@ int worker_switch_slow(struct task *from, struct task *to)
 {
     int value;
 
+#ifdef FRAME_BYTES /* swapcontext() does it by itself, and would save what is loaded here */
     if (from->own_fenv && from->state != TASK_FINISHED)
         fenv_save(&from->fenv);
     if (from->own_fenv | to->own_fenv)
         fenv_load(to->own_fenv ? &to->fenv : &from->worker->fenv);
+#endif
     sanitize_leave(&from->stack.sanitizer, from->state == TASK_FINISHED, &to->stack.sanitizer);
     value = context_switch(&from->ctx, &to->ctx);
     sanitize_arrive(&from->stack.sanitizer);

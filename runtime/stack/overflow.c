@@ -32,7 +32,7 @@ struct watch_stack {
 
 static __thread struct stack_arena *watched; /* this thread's */
 static __thread struct watch_stack own;
-static stack_describe *describe_head;
+static __thread stack_describe *describe_head;
 
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static int installed; /* arenas that want the handler, under install_lock */
@@ -171,4 +171,9 @@ void stack_overflow_unwatch(struct stack_arena *a)
     uninstall();
     sigaltstack(&own.before, NULL);
     munmap(own.base, own.bytes);
+}
+
+void stack_overflow_forget(void)
+{
+    watched = NULL;
 }

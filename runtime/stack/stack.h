@@ -129,6 +129,9 @@ typedef bool stack_describe(struct stack *head, char *text, size_t room);
  * is not there yet. 0 or -errno. */
 int stack_overflow_watch(struct stack_arena *a, stack_describe *describe);
 void stack_overflow_unwatch(struct stack_arena *a);
+/* In a forked child, whose arena is the parent's: what the handler had is left as it is, for the
+ * lock may be held by a thread that was not forked along. */
+void stack_overflow_forget(void);
 
 /* Which slot of this arena, lent or free, owns the address; NULL: none. *in_guard: the guard. */
 struct stack *stack_find(struct stack_arena *a, const void *address, bool *in_guard);

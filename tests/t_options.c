@@ -1,0 +1,284 @@
+/* t_options.c: a field of rv_options beats its REEVE_ variable, which beats the default; a value
+ * that makes no sense is refused with a line that names it, and a variable that nobody knows is
+ * pointed out.
+ */
+#include "child.h"
+
+#include "reeve.h"
+#include "sched/options.h"
+#include "sched/worker.h"
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* ---- what is understood ---- */
+
+struct setting {
+    const char *variable, *value;
+    const char *refused; /* NULL: it is fine; otherwise what is said of it, after "NAME=value" */
+};
+
+#define COUNT_WORDS ": a number from "
+
+static const struct setting settings[] = {
+    {"REEVE_STACK", "65536", NULL},
+    {"REEVE_STACK", "16K", NULL},
+    {"REEVE_STACK", "1M", NULL},
+    {"REEVE_STACK", "2G", NULL},
+    {"REEVE_STACK", "16383", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "3G", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "0", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "-1", COUNT_WORDS "16384"},
+    {"REEVE_STACK", " 64K", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "64k", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "64KB", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "0x10000", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "64K ", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "18446744073709551616", COUNT_WORDS "16384"},
+    {"REEVE_STACK", "17179869185G", COUNT_WORDS "16384"}, /* 1 G when it wraps */
+    {"REEVE_TASKS_MAX", "1", NULL},
+    {"REEVE_TASKS_MAX", "10M", NULL},
+    {"REEVE_TASKS_MAX", "18446744073709551615", NULL},
+    {"REEVE_TASKS_MAX", "0", COUNT_WORDS "1 to 18446744073709551615"},
+    {"REEVE_TASKS_MAX", "many", COUNT_WORDS "1 to 18446744073709551615"},
+    {"REEVE_RING", "8", NULL},
+    {"REEVE_RING", "1K", NULL},
+    {"REEVE_RING", "7", COUNT_WORDS "8 to 32768"},
+    {"REEVE_RING", "32769", COUNT_WORDS "8 to 32768"},
+    {"REEVE_CQ", "8", NULL},
+    {"REEVE_CQ", "64K", NULL},
+    {"REEVE_CQ", "65537", COUNT_WORDS "8 to 65536"},
+    {"REEVE_WIPE", "0", NULL},
+    {"REEVE_WIPE", "1", NULL},
+    {"REEVE_WIPE", "yes", ": \"0\" and \"1\" are understood"},
+    {"REEVE_WIPE", "", ": \"0\" and \"1\" are understood"},
+    {"REEVE_GUARD", "auto", NULL},
+    {"REEVE_GUARD", "mprotect", NULL},
+    {"REEVE_GUARD", "none", ": \"auto\", \"madvise\" and \"mprotect\" are understood"},
+    {"REEVE_BACKEND", "auto", NULL},
+    {"REEVE_BACKEND", "uring", NULL},
+};
+
+static int read_only(void *arg)
+{
+    const struct setting *s = arg;
+    struct settings out;
+
+    setenv(s->variable, s->value, 1);
+    return options_read(&out, NULL) == 0 ? 0 : 1;
+}
+
+static int run_with(void *arg)
+{
+    const struct setting *s = arg;
+
+    setenv(s->variable, s->value, 1);
+    return rv_run(nothing, NULL, NULL) == 0 ? 0 : 1;
+}
+
+TEST(each_variable_s_good_values_are_taken_and_its_bad_ones_refused_by_name)
+{
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        const struct setting *s = &settings[i];
+        bool big = strchr(s->value, 'G') || strcmp(s->value, "64K") == 0;
+        struct outcome o = child_run(s->refused || big ? read_only : run_with, (void *)s);
+        char words[128];
+
+        snprintf(words, sizeof words, "reeve: %s=%s%s", s->variable, s->value,
+                 s->refused ? s->refused : "");
+        CHECK(o.exited && o.code == (s->refused ? 1 : 0));
+        if (s->refused)
+            check_says(&o, words, words);
+        else if (o.text[0])
+            fprintf(stderr, "%s said: %s", words, o.text), tap_failures++;
+        free(o.text);
+    }
+}
+
+static int run_refused(void *arg)
+{
+    const struct setting *s = arg;
+
+    setenv(s->variable, s->value, 1);
+    return rv_run(nothing, NULL, NULL) == -EINVAL ? 0 : 1;
+}
+
+TEST(rv_run_with_a_bad_variable_returns_einval_and_runs_nothing)
+{
+    static const struct setting bad[] = {{"REEVE_STACK", "few", "REEVE_STACK=few"},
+                                         {"REEVE_BACKEND", "windows", "\"windows\" is unknown"},
+                                         {"REEVE_BACKEND", "", "\"\" is unknown"},
+                                         {"REEVE_WIPE", "2", "REEVE_WIPE=2"},
+                                         {"REEVE_GUARD", "x", "REEVE_GUARD=x"}};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct outcome o = child_run(run_refused, (void *)&bad[i]);
+
+        CHECK(o.exited && o.code == 0);
+        check_says(&o, bad[i].refused, bad[i].variable);
+        free(o.text);
+    }
+}
+
+/* ---- fields ---- */
+
+static int run_fields(void *arg)
+{
+    return rv_run(nothing, NULL, arg) == -EINVAL ? 0 : 1;
+}
+
+TEST(fields_out_of_range_are_refused_too)
+{
+    static const struct {
+        rv_options options;
+        const char *words;
+    } bad[] = {
+        {{.stack_bytes = 100},
+         "rv_options: 100 is out of range; from 16384 to 2147483648, as for "
+         "REEVE_STACK"},
+        {{.stack_bytes = SIZE_MAX}, "as for REEVE_STACK"},
+        {{.ring_entries = 1}, "as for REEVE_RING"},
+        {{.ring_entries = 1u << 31}, "as for REEVE_RING"},
+        {{.cq_entries = 1u << 31}, "as for REEVE_CQ"},
+        {{.backend = "epol"}, "backend \"epol\" is unknown"},
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct outcome o = child_run(run_fields, (void *)&bad[i].options);
+
+        CHECK(o.exited && o.code == 0);
+        check_says(&o, bad[i].words, "a bad field");
+        free(o.text);
+    }
+}
+
+static void check_precedence(void)
+{
+    const rv_options given = {.backend = "uring",
+                              .stack_bytes = 1 << 20,
+                              .tasks_max = 7,
+                              .ring_entries = 16,
+                              .cq_entries = 32,
+                              .wipe_stacks = true};
+    struct settings s;
+
+    CHECK_EQ(options_read(&s, &given), 0);
+    CHECK(strcmp(s.kernel.backend, "uring") == 0);
+    CHECK_EQ(s.stack_bytes, 1 << 20);
+    CHECK_EQ(s.tasks_max, 7);
+    CHECK_EQ(s.kernel.ring_entries, 16);
+    CHECK_EQ(s.kernel.cq_entries, 32);
+    CHECK(s.wipe_stacks);
+}
+
+TEST(a_field_beats_its_variable_which_beats_the_default)
+{
+    const rv_options none = {0};
+    struct settings s;
+
+    CHECK_EQ(options_read(&s, &none), 0);
+    CHECK(strcmp(s.kernel.backend, "auto") == 0);
+    CHECK_EQ(s.stack_bytes, 64 << 10);
+    CHECK_EQ(s.tasks_max, SIZE_MAX);
+    CHECK_EQ(s.kernel.ring_entries, 256);
+    CHECK_EQ(s.kernel.cq_entries, 4096);
+    CHECK(!s.wipe_stacks && s.guard == STACK_GUARD_AUTO);
+    check_precedence();
+    setenv("REEVE_BACKEND", "nonsense", 1);
+    setenv("REEVE_STACK", "128K", 1);
+    setenv("REEVE_TASKS_MAX", "99", 1);
+    setenv("REEVE_RING", "64", 1);
+    setenv("REEVE_CQ", "128", 1);
+    setenv("REEVE_WIPE", "0", 1);
+    check_precedence();
+    setenv("REEVE_WIPE", "1", 1);
+    setenv("REEVE_GUARD", "mprotect", 1);
+    CHECK_EQ(options_read(&s, NULL), 0);
+    CHECK(strcmp(s.kernel.backend, "nonsense") == 0); /* the kernel layer knows which there are */
+    CHECK_EQ(s.stack_bytes, 128 << 10);
+    CHECK_EQ(s.tasks_max, 99);
+    CHECK_EQ(s.kernel.ring_entries, 64);
+    CHECK_EQ(s.kernel.cq_entries, 128);
+    CHECK(s.wipe_stacks && s.guard == STACK_GUARD_MPROTECT);
+    setenv("REEVE_RING", "bad", 1);
+    check_precedence(); /* what is not asked is not judged */
+}
+
+/* ---- unknown variables ---- */
+
+static int run_unknown(void *arg)
+{
+    setenv("REEVE_STACKS", "1M", 1);
+    setenv("REEVE_", "x", 1);
+    setenv("REEVE_RIN", "1", 1);
+    setenv("XREEVE_RING", "1", 1);
+    return rv_run(nothing, arg, NULL);
+}
+
+TEST(an_unknown_variable_is_pointed_out_and_does_no_harm)
+{
+    struct outcome o = child_run(run_unknown, NULL);
+
+    CHECK(o.exited && o.code == 0);
+    check_says(&o, "REEVE_STACKS is no variable of reeve's; there are REEVE_BACKEND", "a slip");
+    check_says(&o, "reeve: REEVE_ is no variable", "a slip");
+    check_says(&o, "reeve: REEVE_RIN is no variable", "a slip");
+    CHECK(strstr(o.text, "XREEVE") == NULL);
+    free(o.text);
+}
+
+/* ---- they take effect ---- */
+
+static int use_stack(void *arg)
+{
+    size_t bytes = *(size_t *)arg;
+    volatile char *deep = __builtin_alloca(bytes);
+
+    for (size_t i = 0; i < bytes; i += 512)
+        deep[i] = 1;
+    return deep[0] - 1;
+}
+
+TEST(stack_bytes_is_what_a_task_can_use)
+{
+    size_t half = 512 << 10;
+
+    CHECK_EQ(rv_run(use_stack, &half, &(rv_options){.stack_bytes = 1 << 20}), 0);
+}
+
+static int count_tasks(void *arg)
+{
+    rv_group g;
+    int got = 0;
+
+    (void)arg;
+    rv_group_open(&g, RV_NEVER);
+    while (got < 100 && rv_try_go(&g, nothing, NULL) == 0)
+        got++;
+    return rv_group_close(&g, got);
+}
+
+TEST(tasks_max_of_the_environment_holds)
+{
+    setenv("REEVE_TASKS_MAX", "5", 1);
+    CHECK_EQ(rv_run(count_tasks, NULL, NULL), 4);
+    CHECK_EQ(rv_run(count_tasks, NULL, &(rv_options){.tasks_max = 3}), 2);
+}
+
+static int all_rings(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 100; i++)
+        if (rv_sleep(RV_US) != 0)
+            return -EIO;
+    return 0;
+}
+
+TEST(the_smallest_rings_work)
+{
+    CHECK_EQ(rv_run(all_rings, NULL, &(rv_options){.ring_entries = 8, .cq_entries = 8}), 0);
+}
