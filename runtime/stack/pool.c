@@ -213,6 +213,7 @@ static void wipe(struct stack_pool *p, struct stack *head)
 struct stack *stack_take_slowly(struct stack_pool *p)
 {
     struct stack *s;
+    bool dirty = false;
 
     if (p->free_count == 0 && !make_slot(p)) {
         p->arena->exhausted = true;
@@ -230,9 +231,10 @@ struct stack *stack_take_slowly(struct stack_pool *p)
         s->pool = p;
     } else {
         s = p->free[p->free_count].head;
-        if (p->arena->wipe)
-            wipe(p, s);
+        dirty = true;
     }
+    if (p->arena->wipe && (dirty || STACK_SANITIZED)) /* whose cold stacks keep the head's page */
+        wipe(p, s);
     sanitize_lent(s->low, (char *)s, &s->sanitizer);
     return s;
 }
