@@ -3,12 +3,14 @@
  * What every call here keeps:
  *  - Whatever may wait is marked RV_WAITS: on every path a point where another task may
  *    run, and a point where a cancellation is noticed. It returns >= 0, or -errno; errno
- *    itself is never the channel.
+ *    itself is never the channel. Three wait and are never cut short: rv_group_close, which
+ *    passes a cancel on to its tasks and joins them, rv_close, and rv_go in a full group,
+ *    whose failure is the group's.
  *  - The result wins: a call that moved bytes or opened an fd says so even if a cancel
  *    arrived meanwhile, and the next call says -ECANCELED.
  *  - A call returns only when the kernel is done with its buffers. Buffers on the stack are safe.
  *  - A task never changes OS thread. Between two waits nothing else of its worker runs.
- *  - No task outlives its group. No error is dropped.
+ *  - No task outlives its group. The first error of a group is what its close returns.
  *
  * docs/semantics.md says of each call whether it waits, cancels, or may be partial.
  */
@@ -60,7 +62,7 @@ typedef struct rv_options {
 
 /* Runs fn as the first task and returns its result when it ends. Negative before fn ran: the
  * runtime could not start, and stderr says why. -EDEADLK: every task slept and nothing could
- * have woken one; all were cancelled, and the report is on stderr. */
+ * have woken one; all were cancelled, the report is on stderr, and fn failed. */
 int rv_run(rv_fn *fn, void *arg, const rv_options *opt);
 
 /* ---- scopes: deadlines and cancellation ----

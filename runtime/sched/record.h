@@ -140,7 +140,8 @@ static inline bool record_follow(struct worker *w, struct task *me)
 {
     struct record *r;
 
-    if (w->unstarted == 0 || w->credit <= 1 || !runq_empty(&w->ready))
+    /* Under a sanitizer each task begins on a stack that was announced to it. */
+    if (STACK_SANITIZED || w->unstarted == 0 || w->credit <= 1 || !runq_empty(&w->ready))
         return false;
     r = CONTAINER(w->records.next, struct record, link);
     if (&w->stacks.pools[r->stacks] != me->stack.pool || w->stacks.wipe || (me->own_fenv | r->fenv))
