@@ -153,15 +153,14 @@ struct rv_group {
     void *room_first; /* rv_go calls that wait for room, oldest first */
     void *room_last;
     rv_group *next; /* while a cancel spreads: groups still to visit */
-    void *stacks;   /* the pool that lends its children their stacks */
     size_t live;    /* children, started or not */
     size_t live_max;
     int error;             /* the first child's error */
     unsigned seated;       /* the first of the children that a cancel must visit, by seat */
     unsigned char closing; /* the owner waits in rv_group_close */
     unsigned char lost;    /* a child ended with -ECANCELED because the group was cancelled */
-    unsigned char fenv;
-    unsigned char spare;
+    unsigned char fenv;    /* of tasks spawned from now on */
+    unsigned char stacks;  /* of those, too: which size */
     int result; /* what rv_group_close was given */
 };
 

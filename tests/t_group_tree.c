@@ -9,7 +9,7 @@ static long started, cancelled;
 
 static long number(void)
 {
-    return SCALED(10000, 2000);
+    return SCALED(10000, 500);
 }
 
 static int leaf(void *arg)

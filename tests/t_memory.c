@@ -250,6 +250,7 @@ TEST(tasks_that_end_without_parking_share_the_hottest_stack)
 {
     size_t stacks = 0;
 
+    only_plain();
     CHECK_EQ(rv_run(spawn_in_turn, &stacks, NULL), 0);
     CHECK_EQ(stacks, 2); /* the first task's and theirs */
 }

@@ -221,10 +221,15 @@ TEST(hazard_1_a_task_finds_itself_on_its_thread_at_each_resume)
     CHECK_EQ(rv_run(many_stay, NULL, NULL), 0);
 }
 
+static pthread_barrier_t both_run;
+
+/* Neither ring is closed before the other is open: TSan does not see that liburing unmaps one, and
+ * would take the next at its address for the same memory. */
 static int own_thread(void *arg)
 {
     pthread_t me = pthread_self();
 
+    pthread_barrier_wait(&both_run);
     for (int i = 0; i < 1000; i++) {
         CHECK(pthread_equal(pthread_self(), me));
         CHECK_EQ(i % 50 ? rv_yield() : rv_sleep(20 * RV_US), 0);
@@ -242,6 +247,7 @@ TEST(two_threads_run_a_runtime_each)
     pthread_t threads[2];
     void *result;
 
+    CHECK_EQ(pthread_barrier_init(&both_run, NULL, 2), 0);
     for (intptr_t i = 0; i < 2; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, run_in_thread, (void *)(i + 5)), 0);
     for (intptr_t i = 0; i < 2; i++) {
@@ -336,7 +342,7 @@ static int park_many(void *arg)
 
 TEST(twenty_thousand_parked_at_once_all_come_back)
 {
-    long number = SCALED(20000, 3000);
+    long number = SCALED(20000, 500);
 
     CHECK_EQ(rv_run(park_many, &number, NULL), 0);
     CHECK_EQ(ran, number);

@@ -38,7 +38,7 @@ static int sleep_all(void *arg)
 
 TEST(a_hundred_thousand_sleepers_wake_in_order_and_none_early)
 {
-    long number = SCALED(100000, 4000);
+    long number = SCALED(100000, 1000);
 
     CHECK_EQ(run_virtual(sleep_all, &number), 0);
     CHECK_EQ(slept, number);

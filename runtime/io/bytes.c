@@ -56,14 +56,14 @@ static int wait_for_position(struct io *io)
 
 static void give_position(struct io *io)
 {
-    if (io->e->generation == io->generation)
+    if (io->e->life == io->life)
         fds_give_position(io->k, io->e);
 }
 
 /* The page cache gives what it has; what it has not is read from the disk by the ring. A short
  * answer is asked on, so that only the end of the file is short, as with pread(2). */
-static ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
-                         const struct wait_kind kinds[2])
+STREAM_INLINE ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
+                                const struct wait_kind kinds[2])
 {
     const bool at_position = at < 0;
     bool by_ring;
@@ -104,14 +104,29 @@ static ssize_t file_write(struct io *io, const void *buf, size_t len)
     return n;
 }
 
+static int know_kind(struct io *io)
+{
+    return io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
+}
+
+/* 0, or why nothing is at a position there. */
+static int check_position(struct io *io, off_t at)
+{
+    int err = at < 0 ? -EINVAL : know_kind(io);
+
+    if (err == 0 && io->e->kind != FD_FILE && io->e->kind != FD_OTHER)
+        err = -ESPIPE; /* the ring would write there and not mind the position */
+    return err < 0 ? wait_refuse(io->me, err) : 0;
+}
+
 ssize_t rv_pread(int fd, void *buf, size_t len, off_t at)
 {
     static const struct wait_kind kinds[2] = IO_OPERATION("rv_pread");
     struct io io;
     int err = io_begin(&io, "rv_pread", fd);
 
-    if (err < 0 || at < 0)
-        return err < 0 ? err : -EINVAL;
+    if (err < 0 || (err = check_position(&io, at)) < 0)
+        return err;
     return file_read(&io, buf, io_len(len), at, kinds);
 }
 
@@ -121,8 +136,8 @@ ssize_t rv_pwrite(int fd, const void *buf, size_t len, off_t at)
     struct io io;
     int err = io_begin(&io, "rv_pwrite", fd);
 
-    if (err < 0 || at < 0)
-        return err < 0 ? err : -EINVAL;
+    if (err < 0 || (err = check_position(&io, at)) < 0)
+        return err;
     return ring_write(&io, buf, len, at, kinds);
 }
 
@@ -162,11 +177,6 @@ STREAM_INLINE ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
     }
 }
 
-STREAM_INLINE int know_kind(struct io *io)
-{
-    return io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
-}
-
 STREAM_INLINE ssize_t read_begun(struct io *io, void *buf, size_t len)
 {
     int err = know_kind(io);
@@ -176,9 +186,9 @@ STREAM_INLINE ssize_t read_begun(struct io *io, void *buf, size_t len)
         return err;
     if (len == 0) /* recv(2) would wait for something to come, read(2) does not */
         return io->k->room->read(io->k, io->e->fd, buf, 0, -1);
-    do
+    n = read_by_kind(io, buf, len);
+    if (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0)
         n = read_by_kind(io, buf, len);
-    while (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0); /* the number leads elsewhere now */
     return n;
 }
 
@@ -189,9 +199,9 @@ STREAM_INLINE ssize_t write_begun(struct io *io, const void *buf, size_t len)
 
     if (err < 0)
         return err;
-    do
+    n = write_by_kind(io, buf, len);
+    if (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0)
         n = write_by_kind(io, buf, len);
-    while (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0);
     return n;
 }
 

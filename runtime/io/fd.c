@@ -41,7 +41,7 @@ struct closing {
     struct kop op;
     struct task *task;
     struct fd_entry *e;
-    uint32_t generation;
+    uint32_t life;
 };
 
 static const struct wait_kind drain_kind = {"rv_close, until operations are back", NULL};
@@ -56,8 +56,7 @@ static void closed(struct kop *op)
 {
     struct closing *c = CONTAINER(op, struct closing, op);
 
-    if (c->e->generation ==
-        c->generation) /* or the number was given anew before we heard (fds_fresh) */
+    if (c->e->life == c->life) /* or the number was given anew before we heard (fds_fresh) */
         fds_close_end(c->e);
     wait_wake(c->task, (int)op->result);
 }
@@ -71,7 +70,7 @@ int rv_close(int fd)
 
     if (err < 0)
         return err;
-    here.generation = here.e->generation;
+    here.life = here.e->life;
     if (fds_close_begin(k, here.e)) {
         here.e->drained = drained;
         here.e->closer = me;

@@ -46,7 +46,7 @@ int rv_openat(int dir, const char *path, int flags, mode_t mode)
 
     io.k = io.me->worker->kernel;
     if (task_over(io.me))
-        return -ECANCELED;
+        return wait_refuse(io.me, -ECANCELED);
     fd = open_by_ring(&io, what);
     if (fd >= 0)
         fds_fresh(io.k, fd);

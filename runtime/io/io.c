@@ -47,7 +47,7 @@ static long operate_once(struct io *io, const struct kop *what, const struct wai
     struct operation here = {.op = *what, .task = io->me, .e = io->e};
     long result;
 
-    if (io->e && (io->e->closing || io->e->generation != io->generation))
+    if (io->e && (io->e->closing || io->e->life != io->life))
         return -EBADF;
     here.op.done = operation_done;
     if (io->e)
@@ -80,7 +80,8 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct
         } else if (result != -EINTR) {
             return result;
         }
-        if (task_over(io->me))
-            return -ECANCELED;
+        result = io->e ? io_still(io) : task_over(io->me) ? -ECANCELED : 0;
+        if (result < 0)
+            return result;
     }
 }

@@ -22,7 +22,7 @@ struct io {
     struct task *me;
     struct kernel *k;
     struct fd_entry *e;
-    uint32_t generation; /* of e, when the call began */
+    uint32_t life; /* e->life when the call began */
 };
 
 /* 0, -ECANCELED, -EBADF, -ENOMEM. */
@@ -33,11 +33,12 @@ static inline int io_begin(struct io *io, const char *call, int fd)
     io->me = task_self(call);
     io->k = io->me->worker->kernel;
     if (task_over(io->me))
-        return -ECANCELED;
+        return wait_refuse(io->me, -ECANCELED);
     err = fds_get(io->k, fd, &io->e);
-    if (__builtin_expect(err == 0, 1))
-        io->generation = io->e->generation;
-    return err;
+    if (__builtin_expect(err < 0, 0))
+        return wait_refuse(io->me, err);
+    io->life = io->e->life;
+    return 0;
 }
 
 /* For calls that read: an error that the last one met behind its data comes first. */
@@ -52,8 +53,8 @@ static inline int io_begin_read(struct io *io, const char *call, int fd)
     return err;
 }
 
-/* The call has bytes to return and not the error that came behind them, which the kernel may
- * tell but once. */
+/* The call has `done` bytes to return and not the error that came behind them, which the
+ * kernel may tell but once. */
 static inline void io_keep(struct io *io, long err)
 {
     if (err != -ECANCELED && err != -EBADF)
@@ -61,10 +62,10 @@ static inline void io_keep(struct io *io, long err)
 }
 
 /* After others have run: 0, -ECANCELED, or -EBADF if the number was closed and may already lead
- * to somebody else's file. */
+ * to somebody else's file (hazard 23). */
 static inline int io_still(const struct io *io)
 {
-    if (io->e->closing || io->e->generation != io->generation)
+    if (io->e->closing || io->e->life != io->life)
         return -EBADF;
     return task_over(io->me) ? -ECANCELED : 0;
 }
@@ -97,7 +98,7 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
     worker_verify_later(io->me->worker);
     err = wait_park(io->me, kind, &here, RV_NEVER);
     /* Between being woken and running, the number may have been closed and given to another file. */
-    return err == 0 && io->e->generation != io->generation ? -EBADF : err;
+    return err == 0 && (io->e->closing || io->e->life != io->life) ? -EBADF : err;
 }
 
 /* Submits what is asked, and waits: its result. io->e is NULL for an operation

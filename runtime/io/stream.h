@@ -14,10 +14,11 @@
 
 #include "io/io.h"
 
-#define STREAM_INLINE static inline __attribute__((always_inline))
-
-/* What these find nothing in says nothing of the data that a plain read would find. */
+/* What a read finds nothing in says nothing of the data that a plain read would find, nor the
+ * other way round. */
 enum { STREAM_OTHER_QUEUES = MSG_OOB | MSG_ERRQUEUE };
+
+#define STREAM_INLINE static inline __attribute__((always_inline))
 
 /* One call in the making: what to try, and how often it takes. */
 struct stream_attempt {
@@ -55,19 +56,19 @@ STREAM_INLINE ssize_t stream_write_once(struct io *io, const struct stream_attem
 STREAM_INLINE ssize_t stream_transfer(struct io *io, const struct stream_attempt *a,
                                       const struct wait_kind *kind)
 {
-    bool never_wait = a->flags & MSG_DONTWAIT;
+    const bool never_wait = a->flags & MSG_DONTWAIT, other = a->flags & STREAM_OTHER_QUEUES;
 
     for (;;) {
         int err;
 
-        if (io->e->ready & a->bit || never_wait) {
+        if (io->e->ready & a->bit || never_wait || other) {
             ssize_t n = a->once(io, a);
 
             if (n != -EAGAIN || never_wait) {
                 worker_charge(io->me->worker);
                 return n;
             }
-            if (!(a->flags & STREAM_OTHER_QUEUES))
+            if (!other)
                 fds_spent(io->e, a->bit);
         }
         err = io_wait_ready(io, a->bit, kind);

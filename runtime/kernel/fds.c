@@ -49,10 +49,10 @@ static void reset(struct fd_entry *e)
     e->ready = FD_IN | FD_OUT | FD_POSITION;
     e->ended = e->closing = false;
     e->checked = FD_UNSEEN;
+    e->life++;
     e->kept = 0;
     e->watch = NULL;
     e->drained = NULL;
-    e->generation++;
 }
 
 static int add_block(struct kernel *k, size_t index)
@@ -146,14 +146,6 @@ static void wake_ready(struct kernel *k, struct fd_entry *e)
     }
 }
 
-/* A wake for plain data carries POLLPRI too, and a watch passes the wake's own mask on. Where there
- * is urgent data, two wakes merge, and the kernel looks again: then it tells of POLLOUT as well,
- * if there is room to send. */
-static bool urgent(const struct fd_entry *e, long events)
-{
-    return events & POLLPRI && (events != (POLLIN | POLLPRI) || !(e->ready & FD_OUT));
-}
-
 static void note(struct fd_entry *e, long events)
 {
     e->events++;
@@ -161,9 +153,11 @@ static void note(struct fd_entry *e, long events)
         e->ready |= FD_IN;
     if (events & (POLLOUT | POLLHUP | POLLERR))
         e->ready |= FD_OUT;
-    /* What ended is no edge any more, and urgent data splits a read: from now on only -EAGAIN is
-     * sure to mean empty. */
-    if (events & (POLLRDHUP | POLLHUP | POLLERR) || urgent(e, events))
+    /* What ended is no edge any more, and urgent data splits a read: only -EAGAIN is sure now. The
+     * kernel says POLLIN | POLLPRI for any data that comes; where there is urgent data, two wake-ups
+     * merge and it looks again, and then tells of POLLOUT as well, if there is room to send. */
+    if (events & (POLLRDHUP | POLLHUP | POLLERR) ||
+        (events & POLLPRI && (events != (POLLIN | POLLPRI) || !(e->ready & FD_OUT))))
         e->ended = true;
 }
 

@@ -43,8 +43,8 @@ struct fd_entry {
     uint8_t checked; /* enum fd_checked: how far fds_verify() is with the waits that are here */
     bool ended;      /* hang-up or error was seen: a short read need not mean empty */
     bool closing;
-    uint32_t generation; /* how often the number has changed hands */
-    uint32_t events;     /* how often the watch has spoken */
+    uint32_t life; /* how many files have had this number: a call keeps to the one it began with */
+    uint32_t events; /* how often the watch spoke */
     int kept; /* an error that came behind data that a call returned: the next read says it */
     struct link ops;                     /* of struct kop */
     struct fd_identity identity;         /* when kind is known */
@@ -79,8 +79,7 @@ void fds_remove_op(struct fd_entry *e, struct kop *op);
 /* Wakes and cancels all that is under way. True: some operations must still come back;
  * drained() will be called when they have. */
 bool fds_close_begin(struct kernel *k, struct fd_entry *e);
-/* The number is free. Not to be called if the generation has moved on (fds_fresh). */
-void fds_close_end(struct fd_entry *e);
+void fds_close_end(struct fd_entry *e); /* the number is free; not if e->life has moved on */
 
 /* Waits that are older than the last call are checked once. True: some are yet to be checked. */
 bool fds_verify(struct kernel *k);

@@ -34,7 +34,7 @@ enum kop_code {
     KOP_WRITE,   /* the same */
     KOP_ACCEPT,  /* addr: sockaddr or NULL, addr_len, flags of accept4 */
     KOP_CONNECT, /* addr: sockaddr, len */
-    KOP_OPENAT,  /* fd: the folder, addr: path, flags, len: mode; offset: 1 to wait for a FIFO */
+    KOP_OPENAT,  /* fd: the folder, addr: path, flags, len: mode, offset: 1 to really wait */
     KOP_FSYNC,   /* flags: 1 for fdatasync */
     KOP_CLOSE,   /* fd */
     KOP_WATCH,   /* fd, flags: poll(2) bits */

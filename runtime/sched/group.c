@@ -21,12 +21,12 @@ void rv_group_open(rv_group *g, rv_time deadline)
     scope_open(me, &g->scope, deadline, false, true);
     g->room_first = NULL;
     g->room_last = NULL;
-    g->stacks = NULL;
     g->live = 0;
     g->live_max = SIZE_MAX;
     g->error = 0;
     g->seated = 0;
-    g->closing = g->lost = g->fenv = g->spare = 0;
+    g->closing = g->lost = g->fenv = 0;
+    g->stacks = me->worker->default_stacks;
 }
 
 /* The group is open: for calls that change it. */
@@ -50,9 +50,10 @@ void rv_group_limit(rv_group *g, size_t live_max)
 void rv_group_stack(rv_group *g, size_t bytes)
 {
     struct task *me = group_self("rv_group_stack", g);
+    struct stack_pool *p = stack_pool_for(&me->worker->stacks, bytes);
 
-    g->stacks = stack_pool_for(&me->worker->stacks, bytes);
-    USAGE(g->stacks != NULL, "rv_group_stack: %zu bytes is more than a stack can have", bytes);
+    USAGE(p != NULL, "rv_group_stack: %zu bytes is more than a stack can have", bytes);
+    g->stacks = (unsigned char)(p - me->worker->stacks.pools);
 }
 
 void rv_group_fenv(rv_group *g)
@@ -101,7 +102,7 @@ static int wait_for_room(struct task *me, rv_group *g)
     int err;
 
     if (task_over(me))
-        return -ECANCELED;
+        return wait_refuse(me, -ECANCELED);
     if (g->room_last)
         ((struct room_wait *)g->room_last)->next = &here;
     else

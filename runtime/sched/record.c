@@ -25,7 +25,7 @@ int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg,
 
     if (err < 0)
         return err;
-    if (len > record_stacks(w, g)->usable_bytes / 4)
+    if (len > w->stacks.pools[g->stacks].usable_bytes / 4)
         return -E2BIG;
     r = len <= RECORD_COPY_SMALL ? slab_take(&w->record_copy_slab) : malloc(sizeof *r + len);
     if (r == NULL)

@@ -20,6 +20,8 @@ struct record {
     uint64_t id;
     uint32_t len; /* bytes of copy[] */
     bool copied;
+    unsigned char fenv;   /* what its group said when it was spawned */
+    unsigned char stacks; /* likewise: the index of its pool */
     unsigned char copy[]; /* rv_go_copy's argument, at no particular alignment */
 };
 
@@ -54,11 +56,6 @@ void record_fail(struct worker *w, struct record *r, bool first);
 
 /* ---- what is not ---- */
 
-static inline struct stack_pool *record_stacks(const struct worker *w, const rv_group *g)
-{
-    return g->stacks ? g->stacks : w->default_stacks;
-}
-
 /* 0, or why there can be no further task. */
 static inline int record_allowed(const struct worker *w)
 {
@@ -75,6 +72,8 @@ static inline void record_fill(struct worker *w, struct record *r, rv_group *g, 
     r->group = g;
     r->site = site;
     r->id = ++w->last_id;
+    r->fenv = g->fenv;
+    r->stacks = g->stacks;
     list_push_front(&w->records, &r->link);
     w->unstarted++;
     g->live++;
@@ -121,7 +120,7 @@ static inline struct task *record_start(struct worker *w, bool oldest)
     struct task *t = NULL;
 
     if (__builtin_expect(w->started < w->started_room, 1) || record_reserve(w))
-        t = (struct task *)stack_take(record_stacks(w, r->group));
+        t = (struct task *)stack_take(&w->stacks.pools[r->stacks]);
     if (__builtin_expect(t == NULL, 0)) {
         record_fail(w, r, !was_exhausted);
         return NULL;
@@ -129,7 +128,7 @@ static inline struct task *record_start(struct worker *w, bool oldest)
     w->started++;
     record_load(w, t, r);
     context_prepare(&t->ctx, t->stack.low, t, task_main, t);
-    if (__builtin_expect(r->group->fenv, 0)) {
+    if (__builtin_expect(r->fenv, 0)) {
         t->own_fenv = true;
         t->fenv = w->fenv;
         w->fenvs++;
@@ -145,8 +144,7 @@ static inline bool record_follow(struct worker *w, struct task *me)
     if (STACK_SANITIZED || w->unstarted == 0 || w->credit <= 1 || !runq_empty(&w->ready))
         return false;
     r = CONTAINER(w->records.next, struct record, link);
-    if (record_stacks(w, r->group) != me->stack.pool || w->stacks.wipe ||
-        (me->own_fenv | r->group->fenv))
+    if (&w->stacks.pools[r->stacks] != me->stack.pool || w->stacks.wipe || (me->own_fenv | r->fenv))
         return false;
     w->credit--;
     record_load(w, me, r);

@@ -110,6 +110,7 @@ static void prepare_root(struct worker *w)
     w->root.scope.deadline = w->root.scope.due = RV_NEVER;
     w->root.scope.in_group = true;
     w->root.live_max = SIZE_MAX;
+    w->root.stacks = w->default_stacks;
 }
 
 static int start(struct worker *w, const struct settings *s)
@@ -120,7 +121,7 @@ static int start(struct worker *w, const struct settings *s)
         report("REEVE_GUARD=madvise: this kernel has no MADV_GUARD_INSTALL (Linux 6.13)");
         return err;
     }
-    w->default_stacks = stack_pool_for(&w->stacks, s->stack_bytes);
+    w->default_stacks = (uint8_t)(stack_pool_for(&w->stacks, s->stack_bytes) - w->stacks.pools);
     w->tasks_max = s->tasks_max;
     w->verify_at = w->trim_at = RV_NEVER;
     list_init(&w->records);

@@ -50,7 +50,7 @@ int rv_yield(void)
         return worker_missing("rv_yield");
     me = w->task;
     if (__builtin_expect(scope_over(me->scope, w->now), 0))
-        return -ECANCELED;
+        return wait_refuse(me, -ECANCELED);
     if (__builtin_expect(--w->credit <= 0 || w->unstarted != 0, 0))
         return yield_slow(w, me);
     if (runq_empty(&w->ready))
@@ -74,7 +74,7 @@ int rv_sleep_until(rv_time when)
     struct task *me = task_self("rv_sleep_until");
 
     if (task_over(me))
-        return -ECANCELED;
+        return wait_refuse(me, -ECANCELED);
     if (when != RV_NEVER && when <= rv_now())
         return rv_yield();
     return wait_park(me, &sleep_kind, NULL, when);
@@ -85,7 +85,7 @@ int rv_sleep(rv_time span)
     struct task *me = task_self("rv_sleep");
 
     if (task_over(me))
-        return -ECANCELED;
+        return wait_refuse(me, -ECANCELED);
     if (span <= 0)
         return rv_yield();
     return wait_park(me, &sleep_kind, NULL, rv_after(span));

@@ -6,6 +6,12 @@
 /* How long a cancelled kernel operation may keep its task before that is worth a line. */
 #define STUCK_AFTER_NS (5 * RV_S)
 
+int wait_refuse(struct task *me, int err)
+{
+    worker_charge(me->worker);
+    return err;
+}
+
 void wait_cancel(struct task *t)
 {
     int64_t later;

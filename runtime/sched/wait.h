@@ -30,6 +30,10 @@ struct wait_kind {
     bool (*abort)(struct task *t, void *on);
 };
 
+/* err, from a call that fails before it waits: a point where others may run all the same, or a loop
+ * that tries again would keep the worker for ever. */
+int wait_refuse(struct task *me, int err) __attribute__((cold));
+
 void wait_cancel(struct task *t);         /* its scope was cancelled or is due; parked or not */
 void wait_timer(struct task *t);          /* its timer fired */
 int64_t wait_slack(const struct task *t); /* how much later than armed it may fire */

@@ -79,7 +79,8 @@ static void break_deadlock(struct worker *w)
     rv_dump(2);
     if (!w->deadlocked) {
         w->deadlocked = true;
-        report("cancelling them all; unless its function still succeeds, rv_run() returns -EDEADLK");
+        report(
+            "cancelling them all; unless its function still succeeds, rv_run() returns -EDEADLK");
         scope_cancel(&w->root.scope);
     }
     if (idle(w))

@@ -56,9 +56,9 @@ struct worker {
     struct slab record_slab;      /* without copy */
     struct slab record_copy_slab; /* with a small one */
     struct stack_arena stacks;
-    struct stack_pool *default_stacks;
-    size_t started;      /* tasks with a stack */
-    size_t started_room; /* how many the run queue and the seats are enough for */
+    uint8_t default_stacks; /* whose index, where nothing else is said */
+    size_t started;         /* tasks with a stack */
+    size_t started_room;    /* how many the run queue and the seats are enough for */
     size_t tasks_max;
     uint64_t last_id;
     int64_t verify_at; /* chores, RV_NEVER: nothing to do */

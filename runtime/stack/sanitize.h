@@ -5,7 +5,8 @@
  * ASan (hazard 14): each switch is announced and confirmed; a dying task hands NULL so that its
  * fake frames are freed; a stack that is lent again is unpoisoned first.
  * TSan (hazard 15): a fiber each; its handles run out at 8,128 live with gcc 12, so a slot keeps
- * its handle for good, and trimming leaves the head alone.
+ * its handle, and trimming leaves the head alone. Not for good: TSan notes the entry of each
+ * function, the last ones of a task never return, and it has no check where 65,536 are noted.
  * LSan (hazard 16): a parked stack is a root: it may hold the only pointer to a block.
  */
 #ifndef STACK_SANITIZE_H
@@ -44,6 +45,8 @@
 #endif
 #endif
 
+enum { STACK_FIBER_LIVES = 1000 };
+
 struct stack_sanitizer {
 #ifdef __SANITIZE_ADDRESS__
     void *fake; /* ASan's fake stack while switched out */
@@ -52,6 +55,7 @@ struct stack_sanitizer {
 #endif
 #ifdef __SANITIZE_THREAD__
     void *fiber;
+    int lives; /* of its stack, since it was made */
 #endif
     char nothing[STACK_SANITIZED]; /* keeps the member there in plain builds, at no size */
 };
@@ -94,8 +98,14 @@ static inline void sanitize_lent(char *low, char *head, struct stack_sanitizer *
     s->bytes = (size_t)(head - low);
 #endif
 #ifdef __SANITIZE_THREAD__
-    if (s->fiber == NULL)
+    if (s->fiber && ++s->lives == STACK_FIBER_LIVES) {
+        __tsan_destroy_fiber(s->fiber);
+        s->fiber = NULL;
+    }
+    if (s->fiber == NULL) {
         s->fiber = __tsan_create_fiber(0);
+        s->lives = 0;
+    }
 #endif
     (void)low;
     (void)head;

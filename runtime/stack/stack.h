@@ -14,9 +14,10 @@
  * nothing: no zeroing, no protecting, no freeing. The guard is installed when a slot is made.
  *
  * Guards: MADV_GUARD_INSTALL (Linux 6.13) needs no mapping of its own, so a million of them fit
- * the stock vm.max_map_count; before that mprotect, which splits the mapping and fails at about
- * 32,000 stacks: stack_take() then says -ENOMEM. REEVE_GUARD forces either. The guard is wide
- * because frames are: code built with -fstack-clash-protection touches each page on its way.
+ * the stock vm.max_map_count; before that mprotect, which splits the mapping. stack_take() then
+ * fails at about 30,000 stacks: short of the limit, since at it the whole process could map
+ * nothing more, neither a thread's stack nor a large malloc(). REEVE_GUARD forces either. The
+ * guard is wide because frames are: -fstack-clash-protection touches each page on its way.
  *
  * One thread each, and one arena a thread: its overflow handler looks there (overflow.c).
  */
@@ -72,6 +73,7 @@ struct stack_arena {
     size_t head_bytes;
     enum stack_guard guard; /* what is really used, after init */
     bool wipe;              /* a returned stack is emptied before it is lent again */
+    size_t guards_left;     /* how many more may be installed */
     bool exhausted;         /* the last take failed, and nothing has been given back since */
 };
 
@@ -120,7 +122,7 @@ static inline size_t stack_bytes(const struct stack *s)
 
 /* ---- overflow.c ---- */
 
-/* Says, in a few words for a report, whose head this is (it may be nobody's); true: it is who runs. */
+/* Says, in a few words, whose head this is (it may be nobody's); true: it is who runs. */
 typedef bool stack_describe(struct stack *head, char *text, size_t room);
 
 /* On this thread, for its one arena: the handler's own stack, and the process-wide handler if it
