@@ -35,7 +35,7 @@
         rv_scope_close(&within_, (int)(within_value_)); \
     })
 
-/* For waits that must be there, and for those that should end: far beyond what any machine needs. */
+/* For waits that must be there, and for those that should end: far beyond any machine's need. */
 #define A_MOMENT (20 * RV_MS)
 #define LONG (20 * RV_S)
 

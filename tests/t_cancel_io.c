@@ -1,5 +1,5 @@
-/* t_cancel_io.c: deadlines and cancels against the kernel: nothing is written late, nothing is lost,
- * nothing comes twice, and every call comes back once.
+/* t_cancel_io.c: deadlines and cancels against the kernel: nothing is written late, nothing is
+ * lost, nothing comes twice, and every call comes back once.
  */
 #include "tests/net.h"
 

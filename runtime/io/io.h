@@ -97,7 +97,7 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
         return err;
     worker_verify_later(io->me->worker);
     err = wait_park(io->me, kind, &here, RV_NEVER);
-    /* Between being woken and running, the number may have been closed and given to another file. */
+    /* Between the wake and the run, the number may have been closed and given to another file. */
     return err == 0 && (io->e->closing || io->e->life != io->life) ? -EBADF : err;
 }
 

@@ -154,7 +154,7 @@ static void note(struct fd_entry *e, long events)
     if (events & (POLLOUT | POLLHUP | POLLERR))
         e->ready |= FD_OUT;
     /* What ended is no edge any more, and urgent data splits a read: only -EAGAIN is sure now. The
-     * kernel says POLLIN | POLLPRI for any data that comes; where there is urgent data, two wake-ups
+     * kernel says POLLIN | POLLPRI for any data that comes; where there is urgent data, two wakes
      * merge and it looks again, and then tells of POLLOUT as well, if there is room to send. */
     if (events & (POLLRDHUP | POLLHUP | POLLERR) ||
         (events & POLLPRI && (events != (POLLIN | POLLPRI) || !(e->ready & FD_OUT))))
