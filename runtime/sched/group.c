@@ -101,14 +101,17 @@ static int wait_for_room(struct task *me, rv_group *g)
     struct room_wait here = {.task = me};
     int err;
 
-    if (task_over(me))
-        return wait_refuse(me, -ECANCELED);
-    if (g->room_last)
-        ((struct room_wait *)g->room_last)->next = &here;
-    else
-        g->room_first = &here;
-    g->room_last = &here;
-    err = wait_park(me, &room_kind, g, RV_NEVER);
+    if (task_over(me)) {
+        g->live++; /* here, too, others may run */
+        err = wait_refuse(me, -ECANCELED);
+    } else {
+        if (g->room_last)
+            ((struct room_wait *)g->room_last)->next = &here;
+        else
+            g->room_first = &here;
+        g->room_last = &here;
+        err = wait_park(me, &room_kind, g, RV_NEVER);
+    }
     g->live--; /* the task itself, or the failure, is counted from here on */
     return err;
 }
