@@ -161,7 +161,7 @@ struct rv_group {
     unsigned char lost;    /* a child ended with -ECANCELED because the group was cancelled */
     unsigned char fenv;    /* of tasks spawned from now on */
     unsigned char stacks;  /* of those, too: which size */
-    int result; /* what rv_group_close was given */
+    int result;            /* what rv_group_close was given */
 };
 
 /* Where a task came from: "echo@server.c:42". */

@@ -179,6 +179,10 @@ static bool tap_run(struct tap_test *test, int number)
     pid = fork();
     if (pid == 0)
         tap_child(test, err, skip);
+    if (pid < 0) {
+        perror("fork");
+        exit(2);
+    }
     tap_running = pid;
     setpgid(pid, pid); /* here too: whichever comes first */
     signal(SIGALRM, tap_overdue);

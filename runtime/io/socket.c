@@ -48,6 +48,7 @@ int rv_accept(int fd, struct sockaddr *addr, socklen_t *addr_len)
 {
     static const struct wait_kind kinds[2] = IO_OPERATION("rv_accept");
     struct io io;
+    socklen_t room = addr && addr_len ? *addr_len : 0; /* a longer address is cut */
     int err = io_begin(&io, "rv_accept", fd);
     long got;
 
@@ -60,8 +61,11 @@ int rv_accept(int fd, struct sockaddr *addr, socklen_t *addr_len)
                                    .addr_len = addr_len,
                                    .flags = SOCK_CLOEXEC},
                      FD_IN, kinds);
-    if (got >= 0)
+    if (got >= 0) {
         fds_fresh(io.k, (int)got);
+        if (room)
+            sanitize_written(addr, *addr_len < room ? *addr_len : room);
+    }
     return (int)got;
 }
 

@@ -43,6 +43,7 @@ static inline void scope_open(struct task *me, rv_scope *s, int64_t deadline, bo
 {
     rv_scope *outer = me->scope;
 
+    USAGE(s != outer, "a scope or group that is open is opened again");
     if (me->seat == 0)
         scope_take_seat(me);
     s->outer = outer;
