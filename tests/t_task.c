@@ -471,7 +471,7 @@ static int hand_over(void *arg)
     CHECK_EQ(rv_group_close(&plain, 0), 0);
     CHECK_EQ(keep_default(NULL), 0);
     CHECK_EQ(rv_group_close(&own, 0), 0);
-    CHECK_EQ(worker_self->fenvs, 0);
+    CHECK_EQ(worker_self->careful, 0);
     return keep_default(NULL);
 }
 
