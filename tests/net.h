@@ -117,8 +117,13 @@ static inline void connected_pair(int family, int type, int fds[2])
     }
     listener = listening(family, &a);
     fds[0] = MUST(socket(family, type | SOCK_CLOEXEC, 0));
-    MUST(connect(fds[0], address_of(&a), a.len));
-    fds[1] = MUST(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+    /* Signals may come: some tests want storms of them. */
+    while (connect(fds[0], address_of(&a), a.len) < 0 && errno != EISCONN)
+        MUST(errno == EINTR || errno == EALREADY ? 0 : -1);
+    do
+        fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    while (fds[1] < 0 && errno == EINTR);
+    MUST(fds[1]);
     close(listener);
 }
 

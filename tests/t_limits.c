@@ -75,7 +75,7 @@ static int a_million(void *arg)
     rv_group_open(&g, RV_NEVER);
     gather(&g, MILLION, &there);
     CHECK_EQ(there, MILLION);
-    CHECK(TAP_SANITIZED || mappings() < 1000); /* a TSan fiber is one */
+    CHECK(TAP_SANITIZED || mappings() < 1000); /* a fiber of TSan's has mappings of its own */
     rv_group_cancel(&g);
     return rv_group_close(&g, 0);
 }

@@ -143,7 +143,8 @@ TEST(hazard_3_an_overflow_names_the_task_its_spawn_site_its_stack_and_its_depth)
     for (const char *at = strstr(c.words, "      #"); at; at = strstr(at + 1, "      #"))
         calls++;
     CHECK(calls >= 4);
-    CHECK(child_said(&c, "      #0  t_overflow+")); /* not the handler's */
+    if (!TAP_SANITIZED) /* the innermost is the task's, not the handler's; or a sanitizer's check */
+        CHECK(child_said(&c, "      #0  t_overflow+"));
 }
 
 TEST(hazard_3_an_overflow_inside_libc_is_named_as_well)
