@@ -3,9 +3,9 @@
  * What every call here keeps:
  *  - Whatever may wait is marked RV_WAITS: on every path a point where another task may
  *    run, and a point where a cancellation is noticed. It returns >= 0, or -errno; errno
- *    itself is never the channel. Three wait and are never cut short: rv_group_close, which
- *    passes a cancel on to its tasks and joins them, rv_close, and rv_go in a full group,
- *    whose failure is the group's.
+ *    itself is never the channel. What differs: rv_group_close, which passes a cancel on to
+ *    its tasks and joins them, and rv_close wait and are never cut short; rv_go and
+ *    rv_go_copy wait in a full group, and where a cancel ends that, it fails the group.
  *  - The result wins: a call that moved bytes or opened an fd says so even if a cancel
  *    arrived meanwhile, and the next call says -ECANCELED.
  *  - A call returns only when the kernel is done with its buffers. Buffers on the stack are safe.

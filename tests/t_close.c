@@ -310,7 +310,7 @@ TEST_TASK(hazard_23_a_number_that_came_back_before_its_close_was_heard_of_is_goo
     rv_group_open(&g, RV_NEVER);
     for (int i = 0; i < 4; i++)
         rv_go(&g, use_numbers, &over);
-    for (int i = 0; i < SCALED(1000, 200); i++) {
+    for (int i = 0; i < SCALED(4000, 400); i++) {
         char name[64];
         int queue;
 

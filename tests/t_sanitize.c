@@ -60,12 +60,12 @@ TEST(hazard_14_a_million_recycled_stacks_give_no_false_report)
 /* What a task marked on its stack and left so, as frames do that never return. */
 static __attribute__((noinline, no_sanitize("address"))) int leave_poison(void *arg)
 {
-    volatile char block[4096];
+    volatile char block[16384]; /* the lowest quarter: the end of the task needs some below this */
 
     block[0] = 1;
     sink = block[0];
 #ifdef __SANITIZE_ADDRESS__
-    __asan_poison_memory_region((void *)block, sizeof block);
+    __asan_poison_memory_region((void *)block, sizeof block / 4);
 #endif
     (void)arg;
     return 0;
@@ -73,12 +73,12 @@ static __attribute__((noinline, no_sanitize("address"))) int leave_poison(void *
 
 static int walk_over(void *arg)
 {
-    volatile char block[6000];
+    volatile char block[20000];
 
     for (size_t i = 0; i < sizeof block; i++)
         block[i] = (char)i;
     (void)arg;
-    return block[5999] == (char)5999 ? 0 : -EINVAL;
+    return block[19999] == (char)19999 ? 0 : -EINVAL;
 }
 
 static int one_after_another(void *arg)

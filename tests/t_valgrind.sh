@@ -1,6 +1,7 @@
 #!/bin/sh
 # t_valgrind.sh: valgrind's memcheck has nothing to say of tasks, parking, files and sockets, and
-# still finds a real mistake in a task.
+# still finds a real mistake in a task. The program has names but no lines: valgrind 3.19 gives
+# up on what clang 14 writes of those.
 set -u
 
 skip() {
@@ -185,7 +186,7 @@ END
 
 libs="$(pkg-config --libs liburing 2>/dev/null || echo -luring) -lm"
 "${CC:-gcc}" -O1 -g -Iinclude "$dir/program.c" "$BUILD/libreeve.a" $libs -pthread \
-    -o "$dir/program" >"$dir/words" 2>&1 || {
+    -Wl,--strip-debug -o "$dir/program" >"$dir/words" 2>&1 || {
     result 'the program is built' 1 "$dir/words"
     echo "1..$number"
     exit 1

@@ -132,7 +132,7 @@ static inline struct task *record_start(struct worker *w, bool oldest)
     if (__builtin_expect(r->fenv, 0)) {
         t->own_fenv = true;
         t->fenv = w->fenv;
-        w->fenvs++;
+        w->careful++;
     }
     return t;
 }

@@ -103,6 +103,8 @@ static void prepare_loop(struct worker *w)
     w->task = &w->loop;
     sanitize_thread(&w->loop.stack.sanitizer);
     fenv_save(&w->fenv);
+    w->exceptions = exceptions_here();
+    w->careful = w->exceptions != NULL;
 }
 
 static void prepare_root(struct worker *w)

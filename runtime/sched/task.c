@@ -38,7 +38,7 @@ static inline _Noreturn void leave(struct worker *w, struct task *me)
     if (me->own_fenv) {
         fenv_load(&w->fenv);
         me->own_fenv = false;
-        w->fenvs--;
+        w->careful--;
     }
     stack_give(&me->stack);
     worker_trim_later(w);

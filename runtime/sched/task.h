@@ -13,6 +13,7 @@
 #ifndef SCHED_TASK_H
 #define SCHED_TASK_H
 
+#include "base/exceptions.h"
 #include "base/list.h"
 #include "base/report.h"
 #include "reeve.h"
@@ -53,8 +54,9 @@ struct task {
     struct record *record; /* starting: what to run */
     const char *site;
     uint64_t id;
-    char name[TASK_NAME_BYTES]; /* empty: the function's, from site */
-    struct fenv fenv;           /* while switched out, if own_fenv */
+    char name[TASK_NAME_BYTES];   /* empty: the function's, from site */
+    struct fenv fenv;             /* while switched out, if own_fenv */
+    struct exceptions exceptions; /* while switched out, where there is C++ */
 };
 
 /* The edges. One comparison each, for `to` is known where this is called. */

@@ -14,7 +14,7 @@ __thread struct worker *worker_self __attribute__((tls_model("initial-exec")));
 /* ---- switching ---- */
 
 /* A switch that sanitizers or a floating-point environment take part in. */
-int worker_switch_slow(struct task *from, struct task *to)
+static __attribute__((noinline)) int switch_told(struct task *from, struct task *to)
 {
     int value;
 
@@ -28,6 +28,17 @@ int worker_switch_slow(struct task *from, struct task *to)
     value = context_switch(&from->ctx, &to->ctx);
     sanitize_arrive(&from->stack.sanitizer);
     return value;
+}
+
+int worker_switch_slow(struct task *from, struct task *to)
+{
+    struct exceptions *here = from->worker->exceptions;
+
+    if (here)
+        exceptions_switch(here, &from->exceptions, &to->exceptions);
+    if (STACK_SANITIZED || from->own_fenv | to->own_fenv)
+        return switch_told(from, to);
+    return context_switch(&from->ctx, &to->ctx);
 }
 
 void worker_pause(struct worker *w)

@@ -45,7 +45,7 @@ struct worker {
     int bypassed;       /* resumes of ready tasks since a record started, while there are some */
     int passes;         /* that began with records, since the oldest one had its turn */
     uint32_t unstarted; /* records */
-    uint32_t fenvs;     /* tasks with a floating-point environment of their own */
+    uint32_t careful;   /* no switch is plain: tasks with an fenv of their own, one more with C++ */
     int64_t now;        /* the pass's clock */
     struct runq ready;
     struct link records; /* newest first */
@@ -64,8 +64,9 @@ struct worker {
     int64_t verify_at; /* chores, RV_NEVER: nothing to do */
     int64_t trim_at;
     bool deadlocked;
-    struct fenv fenv; /* of tasks that have none of their own */
-    struct task loop; /* the thread itself */
+    struct fenv fenv;              /* of tasks that have none of their own */
+    struct exceptions *exceptions; /* the running task's; NULL: no C++ */
+    struct task loop;              /* the thread itself */
     rv_group root;
 };
 
@@ -125,7 +126,7 @@ static inline int worker_switch(struct worker *w, struct task *from, struct task
     ASSERT(to->worker == w);
     task_move(to, TASK_RUNNING);
     w->task = to;
-    if (STACK_SANITIZED || __builtin_expect(w->fenvs != 0, 0))
+    if (STACK_SANITIZED || __builtin_expect(w->careful != 0, 0))
         return worker_switch_slow(from, to);
     return context_switch(&from->ctx, &to->ctx);
 }
