@@ -91,6 +91,31 @@ TEST(hazard_32_a_forked_child_may_run_a_runtime_of_its_own)
     CHECK_EQ(rv_run(child_runs_anew, NULL, NULL), 0);
 }
 
+static int child_returns(void *arg)
+{
+    int err = tap_temporary(), status = 0;
+    pid_t pid = fork();
+    char *text;
+
+    (void)arg;
+    if (pid == 0) {
+        dup2(err, 2);
+        return 0; /* into a runtime that is the parent's */
+    }
+    waitpid(pid, &status, 0);
+    text = tap_read_all(err);
+    CHECK(status != 0);
+    CHECK(strstr(text, "reeve: the end of a task: called in a forked child"));
+    free(text);
+    close(err);
+    return rv_sleep(RV_MS);
+}
+
+TEST(hazard_32_a_task_that_ends_in_a_forked_child_dies_in_words)
+{
+    CHECK_EQ(rv_run(child_returns, NULL, NULL), 0);
+}
+
 static bool inherited[100];
 
 static int own_fds(void *arg)

@@ -11,6 +11,8 @@
 
 static inline void finish(struct task *me, int result)
 {
+    if (__builtin_expect(worker_self != me->worker, 0))
+        (void)worker_missing("the end of a task");
     USAGE(me->scope == &me->group->scope,
           "a task returned with a scope or a group still open: close what it opened");
     if (me->seat)
