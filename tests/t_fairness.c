@@ -3,6 +3,8 @@
  */
 #include "tap.h"
 
+#include <poll.h>
+
 #include "virtual.h"
 
 static long resumes;
@@ -115,6 +117,83 @@ static int beside_served(void *arg)
 TEST(hazard_40_calls_that_never_park_let_others_run)
 {
     CHECK_EQ(run_virtual(beside_served, NULL), 0);
+}
+
+static bool ticked;
+
+static int tick(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(rv_sleep(RV_MS), 0);
+    ticked = true;
+    return 0;
+}
+
+static long fail_at_once(int call, int no_fd, int pipe_end)
+{
+    char byte;
+
+    switch (call) {
+    case 0:
+        return rv_read(no_fd, &byte, 1);
+    case 1:
+        return rv_write(no_fd, "x", 1);
+    case 2:
+        return rv_read_full(no_fd, &byte, 1);
+    case 3:
+        return rv_pread(no_fd, &byte, 1, 0);
+    case 4:
+        return rv_pread(pipe_end, &byte, 1, 0);
+    case 5:
+        return rv_read(pipe_end, &byte, 0);
+    case 6:
+        return rv_read_full(pipe_end, &byte, 0);
+    case 7:
+        return rv_recv(no_fd, &byte, 1, 0);
+    case 8:
+        return rv_poll(no_fd, POLLIN);
+    case 9:
+        return rv_close(1 << 30);
+    default:
+        return 1;
+    }
+}
+
+/* Calls that are done at once, well or not, and over and over. */
+static int insist(void *arg)
+{
+    int pipe_ends[2], no_fd, call;
+    rv_group g;
+
+    (void)arg;
+    CHECK_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_write(pipe_ends[1], "x", 1), 1); /* the table knows these numbers now */
+    CHECK((no_fd = dup(pipe_ends[0])) >= 0);
+    close(no_fd);
+    rv_group_open(&g, RV_NEVER);
+    for (call = 0; fail_at_once(call, no_fd, pipe_ends[0]) <= 0; call++) {
+        int tries = 0;
+
+        ticked = false;
+        rv_go(&g, tick, NULL);
+        CHECK_EQ(rv_yield(), 0);
+        while (!ticked && ++tries < 1000) {
+            virtual_ns += 10 * RV_US;
+            CHECK(fail_at_once(call, no_fd, pipe_ends[0]) <= 0);
+        }
+        if (!ticked)
+            fprintf(stderr, "call %d keeps everybody else from running\n", call);
+        CHECK(ticked);
+    }
+    CHECK_EQ(call, 10);
+    CHECK_EQ(rv_close(pipe_ends[0]), 0);
+    CHECK_EQ(rv_close(pipe_ends[1]), 0);
+    return rv_group_close(&g, 0);
+}
+
+TEST(hazard_40_nor_do_calls_that_fail_at_once_keep_others_from_running)
+{
+    CHECK_EQ(run_virtual(insist, NULL), 0);
 }
 
 /* ---- hazard 52: records behind ready tasks, and behind newer records ---- */

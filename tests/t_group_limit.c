@@ -335,3 +335,53 @@ TEST(a_spawn_whose_time_for_room_is_up_fails_its_group_with_what_its_scope_would
     CHECK_EQ(run_virtual(out_of_time, &(bool){false}), -ETIMEDOUT);
     CHECK_EQ(run_virtual(out_of_time, &(bool){true}), -ECANCELED);
 }
+
+static bool child_may_end;
+
+static int yield_until_told(void *arg)
+{
+    (void)arg;
+    while (!child_may_end)
+        CHECK_EQ(rv_yield(), 0);
+    return 0;
+}
+
+static int own_and_close_full(void *arg)
+{
+    rv_group g;
+
+    (void)arg;
+    rv_group_open(&g, RV_NEVER);
+    rv_group_limit(&g, 1);
+    shared = &g;
+    rv_go(&g, yield_until_told, NULL);
+    CHECK_EQ(rv_group_close(&g, 0), -ECANCELED);
+    memset(&g, 0xee, sizeof g);
+    return 0;
+}
+
+/* The spawn is refused at once, but that is where others run, and the group's last task ends. */
+static int spawn_when_cancelled(void *arg)
+{
+    rv_group owner;
+    rv_scope s;
+
+    (void)arg;
+    rv_group_open(&owner, RV_NEVER);
+    rv_go(&owner, own_and_close_full, NULL);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(rv_yield(), 0);
+    rv_scope_open(&s, RV_NEVER);
+    rv_cancel(&s);
+    child_may_end = true;
+    worker_self->credit = 1;
+    rv_go(shared, work, NULL);
+    CHECK_EQ(rv_scope_close(&s, 0), 0);
+    CHECK_EQ(runs, 0);
+    return rv_group_close(&owner, 0);
+}
+
+TEST(nor_while_a_spawn_that_was_refused_lets_others_run)
+{
+    CHECK_EQ(run_virtual(spawn_when_cancelled, NULL), 0);
+}

@@ -178,3 +178,34 @@ TEST(hazard_44_at_the_limit_of_mappings_a_spawn_fails_in_words_and_the_process_w
     if (c.code)
         fputs(c.words, stderr);
 }
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int spawn_large_then_small(void *arg)
+{
+    struct rlimit space;
+    rv_group g;
+
+    (void)arg;
+    CHECK_EQ(getrlimit(RLIMIT_AS, &space), 0);
+    space.rlim_cur = 64ul << 30; /* too little for stacks of 2 GiB, of which many are mapped */
+    CHECK_EQ(setrlimit(RLIMIT_AS, &space), 0);
+    rv_group_open(&g, RV_NEVER);
+    rv_group_stack(&g, 2ul << 30);
+    rv_go(&g, nothing, NULL);
+    CHECK_EQ(rv_group_close(&g, 0), -ENOMEM);
+    rv_group_open(&g, RV_NEVER);
+    rv_go(&g, nothing, NULL);
+    return rv_group_close(&g, 0);
+}
+
+TEST(hazard_44_that_there_is_no_stack_of_one_size_keeps_nobody_from_another)
+{
+    if (TAP_SANITIZED)
+        SKIP("a sanitizer's shadow is larger than the limit");
+    CHECK_EQ(rv_run(spawn_large_then_small, NULL, NULL), 0);
+}

@@ -322,6 +322,29 @@ TEST(hazard_45_a_trim_stops_at_its_limit_and_says_so)
     stack_arena_fini(&arena);
 }
 
+TEST(hazard_45_a_trim_in_parts_leaves_alone_what_was_used_since_the_last_whole_one)
+{
+    static struct stack *small[4], *large[8];
+    struct stack_pool *p, *q;
+    int trimmed = 0;
+
+    open_arena(STACK_GUARD_AUTO, false);
+    p = stack_pool_for(&arena, 16 << 10);
+    q = stack_pool_for(&arena, 64 << 10);
+    take_all(q, large, 8);
+    give_all(large, 8);
+    CHECK(!stack_trim(&arena, 100)); /* from here on, free for long */
+    take_all(p, small, 4);
+    give_all(small, 4);
+    while (stack_trim(&arena, 3))
+        trimmed++;
+    CHECK_EQ(trimmed, 2);
+    CHECK(stack_warm(&arena)); /* the small ones */
+    CHECK_EQ(p->cold, 0);
+    CHECK_EQ(q->cold, 8);
+    stack_arena_fini(&arena);
+}
+
 TEST(hazard_45_no_stack_is_on_a_huge_page)
 {
     struct stack *all[64];

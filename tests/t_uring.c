@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "sched/worker.h"
+
 /* Time, which a test may push on. */
 static int64_t pushed_ns;
 int __real_clock_gettime(clockid_t clock, struct timespec *t);
@@ -73,6 +75,35 @@ static int sleep_a_little(void *unused)
 TEST(hazard_26_a_deadline_passes_even_if_no_enter_ever_succeeds)
 {
     CHECK_EQ(rv_run(sleep_a_little, NULL, NULL), 0);
+    CHECK(faults.spoilt > 0);
+}
+
+static int open_and_close(void *unused)
+{
+    int fd = rv_openat(AT_FDCWD, "/dev/null", O_RDONLY, 0);
+
+    (void)unused;
+    return fd < 0 ? fd : rv_close(fd);
+}
+
+static int open_many_and_sleep(void *unused)
+{
+    rv_group g;
+    int err;
+
+    rv_group_open(&g, RV_NEVER);
+    for (int i = 0; i < 20; i++)
+        rv_go(&g, open_and_close, NULL);
+    err = sleep_a_little(unused);
+    faults.every = 0;
+    return rv_group_close(&g, err);
+}
+
+TEST(hazard_26_nor_does_one_wait_for_what_the_ring_has_no_room_for)
+{
+    const rv_options tiny = {.ring_entries = 8};
+
+    CHECK_EQ(rv_run(open_many_and_sleep, NULL, &tiny), 0);
     CHECK(faults.spoilt > 0);
 }
 
@@ -155,6 +186,106 @@ TEST_TASK(an_operation_that_would_block_waits_for_readiness_and_is_repeated)
         CHECK_EQ(rv_close(guest), 0);
     }
     return rv_close(listener);
+}
+
+static int accept_in_scope(void *arg)
+{
+    int fd;
+    rv_scope s;
+
+    victim = &s;
+    rv_scope_open(&s, RV_NEVER);
+    fd = rv_accept(*(int *)arg, NULL, NULL);
+    CHECK(fd >= 0);
+    CHECK_EQ(rv_scope_close(&s, 0), 0);
+    return rv_close(fd);
+}
+
+/* An enter takes the open, which is ahead of the cancel in the ring, and no more; and brings the
+ * accept's completion. */
+TEST_TASK(hazard_23_a_close_meets_an_operation_that_is_back_while_its_cancel_is_not)
+{
+    int listener = listening(AF_INET, &door);
+    rv_group g;
+
+    rv_group_open(&g, RV_NEVER);
+    rv_go(&g, accept_in_scope, &listener);
+    CHECK_EQ(rv_sleep(RV_MS), 0);
+    rv_go(&g, open_and_close, NULL);
+    CHECK_EQ(rv_yield(), 0);
+    rv_cancel(victim);
+    knock();
+    spoil((const int[]){1}, 1);
+    faults.every = 1;
+    worker_self->credit = 1;
+    CHECK_EQ(rv_yield(), 0);
+    CHECK_EQ(faults.spoilt, 1);
+    faults.every = 0;
+    CHECK_EQ(rv_close(listener), 0);
+    CHECK_EQ(rv_close(guest), 0);
+    return rv_group_close(&g, 0);
+}
+
+/* One of many who take turns: the accept is refused, and while its task is still far back in the
+ * queue, its descriptor is closed, and the number given to another file. */
+enum { CROWD = 1500 };
+
+struct crowd {
+    int listener, other;
+    int resumes;
+    long accepted;
+    enum { GATHER, CLOSE, REPLACE, DISPERSE } phase;
+};
+
+static int accept_among_many(void *arg)
+{
+    struct crowd *c = arg;
+
+    c->accepted = rv_accept(c->listener, NULL, NULL);
+    return 0;
+}
+
+static int mill_about(void *arg)
+{
+    struct crowd *c = arg;
+
+    while (c->phase != DISPERSE) {
+        c->resumes++;
+        if (c->phase == GATHER && faults.swaps) {
+            c->phase = CLOSE;
+            CHECK_EQ(rv_close(c->listener), 0);
+        } else if (c->phase == CLOSE && fcntl(c->listener, F_GETFD) < 0) {
+            MUST(dup2(c->other, c->listener));
+            CHECK_EQ(c->accepted, 99); /* or the test is none */
+            c->phase = REPLACE;
+            c->resumes = 0;
+        } else if (c->phase == REPLACE && c->resumes > 4 * CROWD) {
+            c->phase = DISPERSE;
+            CHECK_EQ(c->accepted, -EBADF);
+        }
+        CHECK_EQ(rv_yield(), 0);
+    }
+    return 0;
+}
+
+TEST_TASK(hazard_23_an_accept_that_would_block_does_not_wait_for_the_numbers_next_file)
+{
+    struct crowd c = {.accepted = 99, .phase = GATHER};
+    rv_group g;
+
+    faults.swaps = 0;
+    c.listener = listening(AF_INET, &door);
+    c.other = bound(AF_INET, SOCK_DGRAM, &door);
+    rv_group_open(&g, rv_after(LONG));
+    for (int i = 0; i < CROWD; i++)
+        rv_go(&g, mill_about, &c);
+    while (c.resumes < 2 * CROWD)
+        CHECK_EQ(rv_yield(), 0);
+    refuse(IORING_OP_ACCEPT, 1, -EAGAIN);
+    rv_go(&g, accept_among_many, &c);
+    CHECK_EQ(rv_group_close(&g, 0), 0);
+    CHECK_EQ(rv_close(c.listener), 0);
+    return rv_close(c.other);
 }
 
 /* ---- hazard 18, with submissions that fail ---- */

@@ -106,17 +106,22 @@ static ssize_t file_write(struct io *io, const void *buf, size_t len)
 
 static int know_kind(struct io *io)
 {
-    return io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
+    int err = io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
+
+    return err < 0 ? wait_refuse(io->me, err) : 0;
 }
 
 /* 0, or why nothing is at a position there. */
 static int check_position(struct io *io, off_t at)
 {
-    int err = at < 0 ? -EINVAL : know_kind(io);
+    int err;
 
+    if (at < 0)
+        return wait_refuse(io->me, -EINVAL);
+    err = know_kind(io);
     if (err == 0 && io->e->kind != FD_FILE && io->e->kind != FD_OTHER)
-        err = -ESPIPE; /* the ring would write there and not mind the position */
-    return err < 0 ? wait_refuse(io->me, err) : 0;
+        return wait_refuse(io->me, -ESPIPE); /* the ring would write there all the same */
+    return err;
 }
 
 ssize_t rv_pread(int fd, void *buf, size_t len, off_t at)
@@ -177,6 +182,15 @@ STREAM_INLINE ssize_t write_by_kind(struct io *io, const void *buf, size_t len)
     }
 }
 
+/* recv(2) would wait for something to come, read(2) does not. */
+static ssize_t read_nothing(struct io *io)
+{
+    ssize_t n = io->k->room->read(io->k, io->e->fd, NULL, 0, -1);
+
+    worker_charge(io->me->worker);
+    return n;
+}
+
 STREAM_INLINE ssize_t read_begun(struct io *io, void *buf, size_t len)
 {
     int err = know_kind(io);
@@ -184,8 +198,8 @@ STREAM_INLINE ssize_t read_begun(struct io *io, void *buf, size_t len)
 
     if (err < 0)
         return err;
-    if (len == 0) /* recv(2) would wait for something to come, read(2) does not */
-        return io->k->room->read(io->k, io->e->fd, buf, 0, -1);
+    if (len == 0)
+        return read_nothing(io);
     n = read_by_kind(io, buf, len);
     if (n == -ENOTSOCK && fds_identify(io->k, io->e) == 0)
         n = read_by_kind(io, buf, len);
@@ -227,13 +241,14 @@ ssize_t rv_read_full(int fd, void *buf, size_t len)
     ssize_t n = io_begin_read(&io, "rv_read_full", fd);
     size_t done = 0;
 
-    while (n == 0 && done < len) {
+    if (n < 0)
+        return n;
+    do {
         n = read_begun(&io, (char *)buf + done, io_len(len - done));
         if (n <= 0)
             break;
         done += (size_t)n;
-        n = io_still(&io);
-    }
+    } while (done < len && (n = io_still(&io)) == 0);
     if (n < 0 && done)
         io_keep(&io, n);
     return done ? (ssize_t)done : n;

@@ -69,7 +69,7 @@ int rv_close(int fd)
     int err = fds_get(k, fd, &here.e);
 
     if (err < 0)
-        return err;
+        return wait_refuse(me, err);
     here.life = here.e->life;
     if (fds_close_begin(k, here.e)) {
         here.e->drained = drained;

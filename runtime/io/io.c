@@ -81,7 +81,8 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit, const struct
         result = operate_once(io, what, &kinds[0]);
         if (result == -EAGAIN && bit && io->e) {
             result = 0;
-            if (io->e->events == events) { /* else readiness changed after the kernel had looked */
+            /* else readiness changed after the kernel had looked, or the number leads elsewhere */
+            if (io->e->events == events && io->e->life == io->life) {
                 fds_spent(io->e, bit);
                 result = io_wait_ready(io, bit, &kinds[1]);
             }

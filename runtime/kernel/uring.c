@@ -140,14 +140,14 @@ static void uring_cancel(struct kernel *k, struct kop *op)
 {
     struct uring *u = uring_of(k);
 
+    if (op->cancel != KOP_IDLE) /* asked already; its target may even be back */
+        return;
     ASSERT(op->state != KOP_IDLE);
     if (op->state == KOP_QUEUED) { /* the kernel has never heard of it */
         list_remove(&op->queue);
         finish(u, op, -ECANCELED);
         return;
     }
-    if (op->cancel != KOP_IDLE)
-        return;
     if (list_empty(&u->cancel_queue) && give_cancel(u, op))
         return;
     op->cancel = KOP_QUEUED;
@@ -315,16 +315,16 @@ static void judge(struct uring *u, int err, unsigned reaped)
 static void uring_step(struct kernel *k, int64_t until)
 {
     struct uring *u = uring_of(k);
+    unsigned reaped;
     bool all;
+    int err;
 
     do {
-        bool wait = until > 0;
-        int err;
-
         all = hand_over(u);
-        err = enter(u, wait && all, until);
-        judge(u, err, reap(u));
-    } while (!all);
+        err = enter(u, until > 0 && all, until);
+        reaped = reap(u);
+        judge(u, err, reaped);
+    } while (!all && (err >= 0 || reaped)); /* refused: time passes for others, too */
 }
 
 /* ---- opening and closing ---- */

@@ -20,7 +20,7 @@ static void release(struct worker *w, struct record *r)
 int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
                       const char *site)
 {
-    int err = record_allowed(w);
+    int err = record_allowed(w, g);
     struct record *r;
 
     if (err < 0)

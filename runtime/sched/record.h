@@ -57,9 +57,9 @@ void record_fail(struct worker *w, struct record *r, bool first);
 /* ---- what is not ---- */
 
 /* 0, or why there can be no further task. */
-static inline int record_allowed(const struct worker *w)
+static inline int record_allowed(const struct worker *w, const rv_group *g)
 {
-    if (__builtin_expect(w->stacks.exhausted, 0))
+    if (__builtin_expect(w->stacks.pools[g->stacks].exhausted, 0))
         return -ENOMEM;
     return __builtin_expect(w->started + w->unstarted >= w->tasks_max, 0) ? -EAGAIN : 0;
 }
@@ -81,7 +81,7 @@ static inline void record_fill(struct worker *w, struct record *r, rv_group *g, 
 
 static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg, const char *site)
 {
-    int err = record_allowed(w);
+    int err = record_allowed(w, g);
     struct record *r;
 
     if (err < 0)
@@ -116,11 +116,12 @@ static inline struct task *record_start(struct worker *w, bool oldest)
 {
     struct link *l = oldest ? w->records.prev : w->records.next;
     struct record *r = CONTAINER(l, struct record, link);
-    bool was_exhausted = w->stacks.exhausted;
+    struct stack_pool *pool = &w->stacks.pools[r->stacks];
+    bool was_exhausted = pool->exhausted;
     struct task *t = NULL;
 
     if (__builtin_expect(w->started < w->started_room, 1) || record_reserve(w))
-        t = (struct task *)stack_take(&w->stacks.pools[r->stacks]);
+        t = (struct task *)stack_take(pool);
     if (__builtin_expect(t == NULL, 0)) {
         record_fail(w, r, !was_exhausted);
         return NULL;

@@ -27,6 +27,7 @@ static void after_fork_in_child(void)
 {
     if (worker_self == NULL)
         return;
+    worker_self->task->scope = NULL; /* it must not end as if its worker were there: task.c */
     worker_self = NULL;
     forked = true;
     stack_overflow_forget();

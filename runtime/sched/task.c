@@ -9,12 +9,19 @@
 #include "sched/record.h"
 #include "sched/wait.h"
 
+/* A forked child has no runtime to return to (run.c). */
+static _Noreturn __attribute__((cold, noinline)) void cannot_finish(const struct task *me)
+{
+    if (me->worker != worker_self)
+        die("a task returned in a forked child: the rest of the program is its parent's; it should "
+            "_exit, exec, or rv_run() anew");
+    die("a task returned with a scope or a group still open: close what it opened");
+}
+
 static inline void finish(struct task *me, int result)
 {
-    if (__builtin_expect(worker_self != me->worker, 0))
-        (void)worker_missing("the end of a task");
-    USAGE(me->scope == &me->group->scope,
-          "a task returned with a scope or a group still open: close what it opened");
+    if (__builtin_expect(me->scope != &me->group->scope, 0))
+        cannot_finish(me);
     if (me->seat)
         scope_leave_seat(me);
     task_move(me, TASK_FINISHED);

@@ -216,7 +216,7 @@ struct stack *stack_take_slowly(struct stack_pool *p)
     bool dirty = false;
 
     if (p->free_count == 0 && !make_slot(p)) {
-        p->arena->exhausted = true;
+        p->exhausted = true;
         return NULL;
     }
     if (--p->free_count < p->free_low)
@@ -252,8 +252,9 @@ bool stack_trim(struct stack_arena *a, unsigned most)
             empty(p, p->free[p->cold].head, true);
             p->free[p->cold].slot = slot;
         }
-        p->free_low = p->free_count;
     }
+    for (int i = 0; i < STACK_CLASSES; i++) /* when all is done: the next call may go on here */
+        a->pools[i].free_low = a->pools[i].free_count;
     return false;
 }
 

@@ -66,6 +66,7 @@ struct stack_pool {
     uint32_t free_room;
     uint32_t free_low; /* the least free_count since the last trim */
     uint32_t cold;     /* free[0..cold) have no memory: known by slot; at most free_low */
+    bool exhausted;    /* the last take failed, and nothing has been given back since */
 };
 
 struct stack_arena {
@@ -74,7 +75,6 @@ struct stack_arena {
     enum stack_guard guard; /* what is really used, after init */
     bool wipe;              /* a returned stack is emptied before it is lent again */
     size_t guards_left;     /* how many more may be installed */
-    bool exhausted;         /* the last take failed, and nothing has been given back since */
 };
 
 /* 0, or -ENOTSUP: the guard asked for is not there. head_bytes: what an owner wants at the top. */
@@ -100,7 +100,7 @@ static inline void stack_give(struct stack *s)
 {
     struct stack_pool *p = s->pool;
 
-    p->arena->exhausted = false;
+    p->exhausted = false;
     p->free[p->free_count++].head = s;
 }
 
