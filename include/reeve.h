@@ -67,7 +67,8 @@ int rv_run(rv_fn *fn, void *arg, const rv_options *opt);
 
 /* ---- scopes: deadlines and cancellation ----
  * Inside a cancelled scope every RV_WAITS call fails with -ECANCELED until the scope closes.
- * Scopes close in reverse order, in the task that opened them. */
+ * Scopes close in reverse order, in the task that opened them. A deadline is an instant:
+ * rv_after(span), or RV_NEVER; a bare span is an instant long past. */
 
 typedef struct rv_scope rv_scope; /* caller-allocated; opening cannot fail */
 void rv_scope_open(rv_scope *s, rv_time deadline);

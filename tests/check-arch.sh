@@ -6,6 +6,7 @@
 # TAP on stdout: a line for each way of building. BUILD is the folder to build in (build/arch).
 # A compiler, emulator or debugger that is missing is a named skip.
 cd "$(dirname "$0")/.." || exit 2
+unset MAKEFLAGS MFLAGS # -flto would take a token of the jobs that make has to give, and keep it
 BUILD=${BUILD:-build/arch}
 WARN="-std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith"
 WARN="$WARN -Werror"

@@ -115,7 +115,7 @@ static int all_states(void *arg)
     check_has(text, "\"yielder\", spawned at tests/t_dump.c:");
     check_has(text, ": ready\n");
     check_has(text, "\"reader\", spawned at tests/t_dump.c:");
-    check_has(text, "waits in rv_read, until ready for 0.500 s\n");
+    check_has(text, "waits in rv_read, until ready on fd ");
     check_has(text, "waits in rv_go, until its group has room for 0.500 s\n");
     check_has(text, "waits in rv_group_close, until its tasks end for 0.500 s; deadline in ");
     free(text);

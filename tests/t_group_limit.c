@@ -313,6 +313,29 @@ TEST(nor_while_a_spawn_that_was_cancelled_has_yet_to_say_so)
     CHECK_EQ(runs, 1);
 }
 
+static int out_of_time(void *arg)
+{
+    const bool called = *(bool *)arg;
+    rv_group g;
+    rv_scope s;
+
+    rv_group_open(&g, RV_NEVER);
+    rv_group_limit(&g, 1);
+    rv_go(&g, work, NULL);
+    rv_scope_open(&s, called ? RV_NEVER : rv_after(RV_MS / 2));
+    if (called)
+        rv_cancel(&s);
+    rv_go(&g, work, NULL);
+    CHECK_EQ(rv_scope_close(&s, 0), 0);
+    return rv_group_close(&g, 0);
+}
+
+TEST(a_spawn_whose_time_for_room_is_up_fails_its_group_with_what_its_scope_would_say)
+{
+    CHECK_EQ(run_virtual(out_of_time, &(bool){false}), -ETIMEDOUT);
+    CHECK_EQ(run_virtual(out_of_time, &(bool){true}), -ECANCELED);
+}
+
 static bool child_may_end;
 
 static int yield_until_told(void *arg)

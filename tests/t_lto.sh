@@ -4,6 +4,7 @@
 #   -O3 -flto -static-pie    may keep the address of a thread-local over a switch (hazard 1)
 #   -O3 -D_FORTIFY_SOURCE=3  checks jumps and copies (hazard 11)
 set -u
+unset MAKEFLAGS MFLAGS # -flto would take a token of the jobs that make has to give, and keep it
 
 skip() {
     echo "1..0 # SKIP $1"

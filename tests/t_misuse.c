@@ -328,11 +328,12 @@ static const struct misuse {
     const char *words;
 } misuses[] = {
     {scopes_out_of_order, "rv_scope_close: scopes must close in reverse order"},
-    {group_around_open_scope, "rv_group_close: groups and scopes must close in reverse order"},
-    {foreign_scope, "rv_scope_close: scopes must close in reverse order, in the task that opened"},
-    {foreign_group, "rv_group_close: groups and scopes must close in reverse order, in the task"},
-    {group_as_scope, "rv_scope_close: "},
-    {scope_twice, "rv_scope_close: "},
+    {group_around_open_scope,
+     "rv_group_close: scopes must close in reverse order: one that was opened later"},
+    {foreign_scope, "rv_scope_close: another task opened it"},
+    {foreign_group, "rv_group_close: another task opened it"},
+    {group_as_scope, "rv_scope_close: this is a group's; rv_group_close closes it"},
+    {scope_twice, "rv_scope_close: it is not open, or was closed before"},
     {group_twice, "rv_group_close: the group is not open"},
     {leave_scope, "a task returned with a scope or a group still open"},
     {leave_group, "a task returned with a scope or a group still open"},

@@ -30,7 +30,7 @@ static bool gate_abort(struct task *t, void *on)
     return true;
 }
 
-static const struct wait_kind gate_kind = {"gate", gate_abort};
+static const struct wait_kind gate_kind = {.name = "gate", .abort = gate_abort};
 
 static int gate_wait(struct gate *gate)
 {

@@ -14,6 +14,7 @@
 
 enum {
     BACKTRACES = 64,
+    UNSTARTED = 64,
     FRAMES = 12,
     UNWINDER_BYTES = 24 * 1024,
     VISIT_FRAMES = 2, /* visit() and context_visit() */
@@ -49,10 +50,13 @@ static void describe_end(const struct task *t, char *text, size_t room)
 static void print_wait(int fd, const struct task *t, const char *who)
 {
     double lasted = (double)(t->worker->now - t->wait_since) / RV_S;
-    char end[64];
+    int on = t->wait->fd ? t->wait->fd(t->wait_on) : -1;
+    char end[64], where[32] = "";
 
     describe_end(t, end, sizeof end);
-    report_to(fd, "  %s: waits in %s for %.3f s%s", who, t->wait->name, lasted, end);
+    if (on >= 0)
+        snprintf(where, sizeof where, " on fd %d", on);
+    report_to(fd, "  %s: waits in %s%s for %.3f s%s", who, t->wait->name, where, lasted, end);
 }
 
 static __attribute__((noinline)) void print_task(int fd, struct task *t, bool backtrace)
@@ -75,6 +79,26 @@ static __attribute__((noinline)) void print_task(int fd, struct task *t, bool ba
     else if (t->state != TASK_STARTING && has_room(t) && !STACK_SANITIZED)
         context_visit(&t->ctx, visit, &fd);
     KEEP_FRAME();
+}
+
+/* What was spawned and has no stack yet, oldest first. */
+static void print_unstarted(int fd, struct worker *w)
+{
+    unsigned shown = 0;
+
+    for (struct link *l = w->records.prev; l != &w->records; l = l->prev) {
+        const struct record *r = CONTAINER(l, struct record, link);
+        char name[TASK_NAME_BYTES];
+        const char *place;
+
+        if (shown++ == UNSTARTED) {
+            report_to(fd, "  (the first %d of those that have not started only)", UNSTARTED);
+            return;
+        }
+        site_split(r->site, name, sizeof name, &place);
+        report_to(fd, "  task %llu \"%s\", spawned at %s: not started", (unsigned long long)r->id,
+                  name, place);
+    }
 }
 
 static void print_watches(int fd, struct kernel *k)
@@ -107,5 +131,8 @@ void rv_dump(int fd)
     }
     if (shown > BACKTRACES)
         report_to(fd, "  (backtraces of the first %d only)", BACKTRACES);
+    if (shown)
+        report_to(fd, "  (PROGRAM+OFFSET is a line: addr2line -Cfpie PROGRAM OFFSET)");
+    print_unstarted(fd, w);
     print_watches(fd, w->kernel);
 }

@@ -45,8 +45,8 @@ static long ring_write(struct io *io, const void *buf, size_t len, off_t at,
 
 static int wait_for_position(struct io *io)
 {
-    static const struct wait_kind kind = {"a read or write, for its turn at the file's position",
-                                          io_abort_ready};
+    static const struct wait_kind kind =
+        IO_READY("a read or write, until its turn at the file's position");
     int err = 0;
 
     while (err == 0 && !(io->e->ready & FD_POSITION))

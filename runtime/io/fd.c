@@ -12,7 +12,7 @@
 
 int rv_poll(int fd, short events)
 {
-    static const struct wait_kind kind = {"rv_poll", io_abort_ready};
+    static const struct wait_kind kind = IO_READY("rv_poll");
     const uint8_t in =
         events & (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | POLLRDHUP) ? FD_IN : 0;
     const uint8_t out = events & (POLLOUT | POLLWRNORM | POLLWRBAND) ? FD_OUT : 0;
@@ -44,8 +44,8 @@ struct closing {
     uint32_t life;
 };
 
-static const struct wait_kind drain_kind = {"rv_close, until operations are back", NULL};
-static const struct wait_kind close_kind = {"rv_close", NULL};
+static const struct wait_kind drain_kind = {.name = "rv_close, until operations are back"};
+static const struct wait_kind close_kind = {.name = "rv_close"};
 
 static void drained(struct fd_entry *e)
 {

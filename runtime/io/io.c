@@ -16,6 +16,11 @@ bool io_abort_ready(struct task *t, void *on)
     return true;
 }
 
+int io_fd_ready(const void *on)
+{
+    return ((const struct io_ready *)on)->fd;
+}
+
 /* ---- operations ---- */
 
 struct operation {
@@ -39,6 +44,11 @@ bool io_abort_operation(struct task *t, void *on)
 
     t->worker->kernel->room->cancel(t->worker->kernel, &o->op);
     return false;
+}
+
+int io_fd_operation(const void *on)
+{
+    return ((const struct operation *)on)->op.fd;
 }
 
 /* One submission. A cancelled one may say that it was interrupted; nobody else should see that. */

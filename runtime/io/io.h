@@ -73,10 +73,13 @@ static inline int io_still(const struct io *io)
 /* The abort() of calls that wait for readiness, and of those that wait for an operation. */
 bool io_abort_ready(struct task *t, void *on);
 bool io_abort_operation(struct task *t, void *on);
+int io_fd_ready(const void *on);
+int io_fd_operation(const void *on);
 
 struct io_ready {
     struct fd_wait wait;
     struct task *task;
+    int fd;
 };
 
 void io_wake_ready(struct fd_wait *wait, int result);
@@ -90,6 +93,7 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
     struct io_ready here = {
         .wait = {.want = bit, .wake = io_wake_ready},
         .task = io->me,
+        .fd = io->e->fd,
     };
     int err = fds_wait(io->k, io->e, &here.wait);
 
@@ -107,12 +111,14 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
 long io_operate(struct io *io, const struct kop *what, uint8_t bit,
                 const struct wait_kind kinds[2]);
 
-#define IO_OPERATION(call)                       \
-    {                                            \
-        {call, io_abort_operation},              \
-        {                                        \
-            call ", until ready", io_abort_ready \
-        }                                        \
+/* The kinds of an operation: of its wait for completion, and of one for readiness before it. */
+#define IO_READY(name)                    \
+    {                                     \
+        name, io_abort_ready, io_fd_ready \
+    }
+#define IO_OPERATION(call)                                                          \
+    {                                                                               \
+        {call, io_abort_operation, io_fd_operation}, IO_READY(call ", until ready") \
     }
 
 /* Lengths as the kernel takes them: more is cut to what one call may move. */

@@ -1,8 +1,8 @@
 /* socket.c: recv, send, accept, connect, socket, shutdown. */
 #include "io/stream.h"
 
-static const struct wait_kind recv_kind = {"rv_recv", io_abort_ready};
-static const struct wait_kind send_kind = {"rv_send", io_abort_ready};
+static const struct wait_kind recv_kind = IO_READY("rv_recv");
+static const struct wait_kind send_kind = IO_READY("rv_send");
 
 /* MSG_WAITALL: on a stream, until len is there or the stream ends. */
 static ssize_t recv_all(struct io *io, void *buf, size_t len, int flags)

@@ -81,7 +81,8 @@ static bool room_abort(struct task *t, void *on)
     return true;
 }
 
-static const struct wait_kind room_kind = {"rv_go, until its group has room", room_abort};
+static const struct wait_kind room_kind = {.name = "rv_go, until its group has room",
+                                           .abort = room_abort};
 
 void group_wake_for_room(rv_group *g)
 {
@@ -101,26 +102,27 @@ static int wait_for_room(struct task *me, rv_group *g)
     struct room_wait here = {.task = me};
     int err;
 
-    if (task_over(me)) {
-        g->live++; /* here, too, others may run */
-        err = wait_refuse(me, -ECANCELED);
-    } else {
-        if (g->room_last)
-            ((struct room_wait *)g->room_last)->next = &here;
-        else
-            g->room_first = &here;
-        g->room_last = &here;
-        err = wait_park(me, &room_kind, g, RV_NEVER);
-    }
+    if (task_over(me))
+        return -ECANCELED;
+    if (g->room_last)
+        ((struct room_wait *)g->room_last)->next = &here;
+    else
+        g->room_first = &here;
+    g->room_last = &here;
+    err = wait_park(me, &room_kind, g, RV_NEVER);
     g->live--; /* the task itself, or the failure, is counted from here on */
     return err;
 }
 
-/* A task that never started: the group hears of it as of a child that failed. */
-static void spawn_failed(rv_group *g, int err)
+/* A task that never started: the group hears of it as of a child that failed. Where a scope around
+ * the spawner alone is over, it hears what that scope would say: its own cannot translate it. */
+static void spawn_failed(struct task *me, rv_group *g, int err)
 {
+    if (err == -ECANCELED && !scope_over(&g->scope, me->worker->now))
+        err = scope_cause(me);
     g->live++;
     group_child_done(g, err);
+    (void)wait_refuse(me, err);
 }
 
 /* Until the group has room: 0, or why the spawn must fail. */
@@ -155,7 +157,7 @@ void rv_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
     if (__builtin_expect(err == 0, 1))
         err = record_new(me->worker, g, fn, arg, site);
     if (__builtin_expect(err < 0, 0))
-        spawn_failed(g, err);
+        spawn_failed(me, g, err);
 }
 
 void rv_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site)
@@ -166,7 +168,7 @@ void rv_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const ch
     if (err == 0)
         err = record_new_copied(me->worker, g, fn, arg, len, site);
     if (err < 0)
-        spawn_failed(g, err);
+        spawn_failed(me, g, err);
 }
 
 int rv_try_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
@@ -203,15 +205,14 @@ int group_settle_slowly(rv_group *g)
     return g->error ? g->error : scope_settle(&g->scope, -ECANCELED, worker_self->now);
 }
 
-static const struct wait_kind join_kind = {"rv_group_close, until its tasks end", NULL};
+static const struct wait_kind join_kind = {.name = "rv_group_close, until its tasks end"};
 
 int rv_group_close(rv_group *g, int result)
 {
     struct task *me = group_self("rv_group_close", g);
 
-    USAGE(me->scope == &g->scope && g->scope.owner == me,
-          "rv_group_close: groups and scopes must close in reverse order, in the task that opened "
-          "them");
+    if (__builtin_expect(me->scope != &g->scope || g->scope.owner != me, 0))
+        scope_check_close("rv_group_close", &g->scope, me);
     g->result = result;
     if (__builtin_expect(result < 0, 0))
         group_child_failed(g, result);

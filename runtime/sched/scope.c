@@ -51,13 +51,22 @@ void rv_shield_open(rv_scope *s, rv_time deadline)
     scope_open(me, s, deadline, true, false);
 }
 
+void scope_check_close(const char *call, const rv_scope *s, const struct task *me)
+{
+    USAGE(s->owner != NULL, "%s: it is not open, or was closed before", call);
+    USAGE(s->owner == me, "%s: another task opened it, and only that one may close it", call);
+    USAGE(me->scope == s,
+          "%s: scopes must close in reverse order: one that was opened later is still open", call);
+}
+
 int rv_scope_close(rv_scope *s, int result)
 {
     struct task *me = task_self("rv_scope_close");
 
     USAGE(s != NULL, "rv_scope_close: the scope is NULL");
-    USAGE(me->scope == s && s->owner == me && !s->in_group,
-          "rv_scope_close: scopes must close in reverse order, in the task that opened them");
+    if (__builtin_expect(me->scope != s || s->owner != me, 0))
+        scope_check_close("rv_scope_close", s, me);
+    USAGE(!s->in_group, "rv_scope_close: this is a group's; rv_group_close closes it");
     me->scope = s->outer;
     s->owner = NULL;
     return scope_settle(s, result, me->worker->now);
@@ -72,6 +81,16 @@ int scope_settle(const rv_scope *s, int result, int64_t now)
     if (s->called)
         return 0;
     return s->deadline <= now ? -ETIMEDOUT : result;
+}
+
+int scope_cause(const struct task *me)
+{
+    int64_t now = me->worker->now;
+    const rv_scope *cause = me->scope;
+
+    while (!cause->shield && cause->outer && scope_over(cause->outer, now))
+        cause = cause->outer;
+    return !cause->called && cause->deadline <= now ? -ETIMEDOUT : -ECANCELED;
 }
 
 /* Asks the clock: a task that computes for long is asking because nothing else moves the time of

@@ -57,6 +57,10 @@ static inline void scope_open(struct task *me, rv_scope *s, int64_t deadline, bo
 }
 
 void scope_cancel(rv_scope *s);
+/* What -ECANCELED in this task will have become when it leaves the scope that caused it. */
+int scope_cause(const struct task *me);
+/* Dies in words unless s is what the task may close now. */
+void scope_check_close(const char *call, const rv_scope *s, const struct task *me);
 int scope_settle(const rv_scope *s, int result, int64_t now);
 
 #endif

@@ -67,7 +67,7 @@ static bool sleep_abort(struct task *t, void *on)
     return true; /* the doorway's own timer is all there is */
 }
 
-static const struct wait_kind sleep_kind = {"rv_sleep", sleep_abort};
+static const struct wait_kind sleep_kind = {.name = "rv_sleep", .abort = sleep_abort};
 
 int rv_sleep_until(rv_time when)
 {

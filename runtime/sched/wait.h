@@ -28,6 +28,7 @@
 struct wait_kind {
     const char *name; /* unique: which call waits, and in which of its waits */
     bool (*abort)(struct task *t, void *on);
+    int (*fd)(const void *on); /* the descriptor that the wait is on, for the dump; NULL: none */
 };
 
 /* err, from a call that fails before it waits: a point where others may run all the same, or a loop
