@@ -250,7 +250,7 @@ examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
 	$(if $(chosen),,$(error no test matches T=$(T)))
-	+$(Q)$(for_scripts) $(still) prove -j$(JOBS) --exec '' $(chosen)
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) prove -j$(JOBS) --exec '' $(chosen)
 
 check-asan: ## the tests under ASan and UBSan
 	+$(MAKE) check SAN=address
