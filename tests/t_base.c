@@ -103,13 +103,11 @@ TEST(objects_of_a_slab_do_not_overlap_and_are_aligned)
         CHECK((uintptr_t)object[i] % 16 == 0);
         memset(object[i], i & 0xff, BYTES);
     }
-    CHECK_EQ(s.live, COUNT);
     for (int i = 0; i < COUNT; i++)
         for (int at = 0; at < BYTES; at++)
             if (object[i][at] != (i & 0xff))
                 CHECK(!"an object was written over");
     slab_fini(&s);
-    CHECK_EQ(s.live, 0);
 }
 
 TEST(a_slab_lends_again_first_what_came_back_last_and_does_not_grow)
@@ -128,7 +126,6 @@ TEST(a_slab_lends_again_first_what_came_back_last_and_does_not_grow)
     for (int i = 0; i < 100000; i++)
         slab_give(&s, slab_take(&s));
     CHECK(s.chunks == chunks);
-    CHECK_EQ(s.live, 2);
     slab_fini(&s);
 }
 

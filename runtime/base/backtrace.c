@@ -50,12 +50,11 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *frame, void *arg)
     return _URC_NO_REASON;
 }
 
-int backtrace_print(int fd, int skip, int most)
+void backtrace_print(int fd, int skip, int most)
 {
     struct walk walk = {.fd = fd, .skip = skip + 1, .most = most};
 
     _Unwind_Backtrace(visit, &walk);
-    return walk.seen - walk.skip;
 }
 
 int backtrace_print_interrupted(int fd, int most)

@@ -7,11 +7,11 @@
 #ifndef BASE_BACKTRACE_H
 #define BASE_BACKTRACE_H
 
-/* Prints at most `most` frames to fd, without the first `skip`; returns how many frames there
- * are, up to a count of 100,000. */
-int backtrace_print(int fd, int skip, int most);
+/* Prints at most `most` frames to fd, without the first `skip`. */
+void backtrace_print(int fd, int skip, int most);
 
-/* From where a signal interrupted the thread, for its handler. */
+/* From where a signal interrupted the thread, for its handler; returns how many frames there are,
+ * up to a count of 100,000. */
 int backtrace_print_interrupted(int fd, int most);
 
 /* The first unwind loads libgcc and takes locks: done once here, so that none of it happens

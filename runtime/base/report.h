@@ -2,7 +2,7 @@
  *
  * Two kinds of assertion, both always on and O(1). USAGE is the caller's fault and speaks the
  * caller's language: it names the call, and report_who adds the task and where it was spawned.
- * ASSERT is ours. SLOW_ASSERT may walk lists, and exists in builds with -DREEVE_HARD only.
+ * ASSERT is ours.
  *
  * A line is put together in a buffer and written once, so that lines of several threads do
  * not mix; nothing here allocates, so it can be called from the overflow handler.
@@ -37,11 +37,5 @@ extern void (*report_who)(char *text, size_t room);
         if (__builtin_expect(!(cond), 0))                                 \
             die("broken inside: %s at %s:%d", #cond, __FILE__, __LINE__); \
     } while (0)
-
-#ifdef REEVE_HARD
-#define SLOW_ASSERT(cond) ASSERT(cond)
-#else
-#define SLOW_ASSERT(cond) ((void)sizeof(cond))
-#endif
 
 #endif
