@@ -203,7 +203,7 @@ int rv_run(rv_fn *fn, void *arg, const rv_options *opt)
     err = options_read(&settings, opt);
     if (err < 0)
         return err;
-    w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
+    w = aligned_alloc(_Alignof(struct worker), sizeof *w);
     if (w == NULL)
         return -ENOMEM;
     memset(w, 0, sizeof *w);

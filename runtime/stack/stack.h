@@ -54,19 +54,20 @@ union stack_free {
     uint32_t slot;
 };
 
+/* What lending touches comes first, and pools are found by number: a power of two long. */
 struct stack_pool {
+    _Alignas(128) union stack_free *free; /* the hottest last; its room is for all that are made */
+    uint32_t free_count;
+    uint32_t free_low; /* the least free_count since the last trim */
     struct stack_arena *arena;
+    bool exhausted;     /* the last take failed, and nothing has been given back since */
+    uint32_t cold;      /* free[0..cold) have no memory: known by slot; at most free_low */
+    uint32_t free_room; /* of free */
+    uint32_t made;      /* slots with a guard, lent or free */
+    char **chunks;      /* of CHUNK_SLOTS slots */
+    uint32_t chunk_count;
     size_t usable_bytes; /* promised below the head */
     size_t slot_bytes;   /* guard and all; 0: this pool is not used yet */
-    char **chunks;       /* of CHUNK_SLOTS slots */
-    uint32_t chunk_count;
-    uint32_t made;          /* slots with a guard, lent or free */
-    union stack_free *free; /* the hottest last; its room is for all that are made */
-    uint32_t free_count;
-    uint32_t free_room;
-    uint32_t free_low; /* the least free_count since the last trim */
-    uint32_t cold;     /* free[0..cold) have no memory: known by slot; at most free_low */
-    bool exhausted;    /* the last take failed, and nothing has been given back since */
 };
 
 struct stack_arena {
