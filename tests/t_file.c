@@ -366,3 +366,34 @@ TEST_TASK(open_makes_files_with_the_mode_and_closed_on_exec)
     CHECK_EQ(rv_close(fd), 0);
     return rv_close(dir);
 }
+
+/* ---- hazard 33 ---- */
+
+enum { NOBODY = 65534 };
+
+/* The ring was made by root; what counts is who asks. An open that creates goes to a kernel thread
+ * of the ring's, one that does not is done on the spot. */
+TEST_TASK(hazard_33_a_privilege_that_was_dropped_is_dropped_for_the_ring_too)
+{
+    char folder[] = "/tmp/reeve-XXXXXX", secret[64], mine[64];
+    int fd;
+
+    if (geteuid() != 0)
+        SKIP("only root has a privilege to drop");
+    if (mkdtemp(folder) == NULL)
+        return -errno;
+    snprintf(secret, sizeof secret, "%s/secret", folder);
+    snprintf(mine, sizeof mine, "%s/mine", folder);
+    fd = rv_openat(AT_FDCWD, secret, O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0);
+    CHECK_EQ(rv_close(fd), 0);
+    MUST(chmod(folder, 0755));
+    MUST(setresuid(NOBODY, NOBODY, 0));
+    CHECK_EQ(rv_openat(AT_FDCWD, secret, O_RDONLY, 0), -EACCES);
+    CHECK_EQ(rv_openat(AT_FDCWD, mine, O_RDWR | O_CREAT, 0600), -EACCES);
+    MUST(setresuid(0, 0, 0));
+    unlink(secret);
+    unlink(mine);
+    rmdir(folder);
+    return 0;
+}

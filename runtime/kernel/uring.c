@@ -2,12 +2,11 @@
  * often only if the ring is too small for what is queued, or to submit before it looks on.
  *
  * Kernel facts used here, each with the version that brought it:
- *  - 5.13: multishot poll; IORING_FEAT_RSRC_TAGS tells of a kernel that new; older is refused.
+ *  - 5.13: multishot poll.
  *  - 5.11: EXT_ARG, the enter's own timeout. A zero timeout really sleeps (17 us), so a step
  *    that does not wait only fetches events.
- *  - SUBMIT_ALL 5.18, COOP_TASKRUN and TASKRUN_FLAG 5.19, SINGLE_ISSUER 6.0, DEFER_TASKRUN 6.1:
- *    speed only; dropped one by one where refused. With TASKRUN_FLAG the kernel says in the
- *    shared ring that an enter has something to do, so a pass with nothing else skips it.
+ *  - 5.19: with TASKRUN_FLAG the kernel says in the shared ring that an enter has something to
+ *    do, so a pass with nothing else skips it. Older: every pass enters.
  *  - NODROP (5.5): a full completion queue delays and never loses, but ends multishots: fds.c arms
  *    them again. Single operations are not limited to the queue's length: with 4,096 tasks in
  *    rv_accept() the next pread would wait for ever.
@@ -24,17 +23,13 @@
 #include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/report.h"
 #include "kernel/direct.h"
+#include "kernel/uring_setup.h"
 
 enum {
-    ENTRIES_LEAST = 8,
-    IO_WORKERS_BOUNDED = 16, /* kernel threads for files; the default is by core, 8 on two */
-    IO_WORKERS_UNBOUNDED =
-        64, /* for what may block for ever; the default is by the hundred (hazard 31) */
     BUSY_ROUNDS_MAX = 1000,
     CANCEL_BIT = 1,
     SPIN_NS = 15000,
@@ -329,124 +324,6 @@ static void uring_step(struct kernel *k, int64_t until)
 
 /* ---- opening and closing ---- */
 
-static void no_memory(unsigned entries)
-{
-    struct rlimit limit = {0};
-
-    getrlimit(RLIMIT_MEMLOCK, &limit);
-    report("io_uring: not enough lockable memory for a ring of %u entries: RLIMIT_MEMLOCK is %llu "
-           "bytes; raise it (ulimit -l, LimitMEMLOCK=)",
-           entries, (unsigned long long)limit.rlim_cur);
-}
-
-static void say_why(int err, const char *what)
-{
-    if (err == -ENOSYS)
-        report("io_uring: this kernel has none; Linux 5.13 or newer is needed");
-    else if (err == -EPERM || err == -EACCES)
-        report("io_uring: forbidden here: the kernel.io_uring_disabled sysctl, or a container's "
-               "seccomp filter");
-    else
-        report("io_uring: %s: %s", what, strerror(-err));
-}
-
-/* The flag to do without next, the newest first; 0: none is left. */
-static unsigned newest(unsigned flags)
-{
-    static const unsigned order[] = {IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER,
-                                     IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_COOP_TASKRUN,
-                                     IORING_SETUP_SUBMIT_ALL};
-
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
-        if (flags & order[i])
-            return order[i];
-    return 0;
-}
-
-/* DEFER_TASKRUN needs SINGLE_ISSUER, and TASKRUN_FLAG needs one of the TASKRUN modes: a kernel
- * without DEFER_TASKRUN is asked for COOP_TASKRUN in its place.
- *
- * The completion queue is twice as long as the other at least: a watch speaks as soon as it is
- * armed, so that a queue that one enter's watches fill, while another's wait to get in, ends
- * them all and has them armed again, for ever. */
-static int try_flags(struct uring *u, unsigned entries, unsigned cq_entries)
-{
-    unsigned flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL;
-    int err;
-
-    for (;;) {
-        struct io_uring_params params = {
-            .flags = flags | IORING_SETUP_CQSIZE,
-            .cq_entries = cq_entries < 2 * entries ? 2 * entries : cq_entries,
-        };
-        unsigned dropped;
-
-        err = io_uring_queue_init_params(entries, &u->ring, &params);
-        if (err != -EINVAL || (dropped = newest(flags)) == 0)
-            return err;
-        flags &= ~dropped;
-        if (dropped == IORING_SETUP_DEFER_TASKRUN)
-            flags |= IORING_SETUP_COOP_TASKRUN;
-        if (dropped == IORING_SETUP_TASKRUN_FLAG)
-            flags &= ~(unsigned)IORING_SETUP_COOP_TASKRUN;
-    }
-}
-
-static int set_up(struct uring *u, const struct kernel_config *config)
-{
-    unsigned entries = config->ring_entries, cq_entries = config->cq_entries;
-    int err;
-
-    while ((err = try_flags(u, entries, cq_entries)) == -ENOMEM && entries > ENTRIES_LEAST) {
-        entries /= 2;
-        cq_entries /= 2;
-    }
-    if (err == -ENOMEM)
-        no_memory(entries);
-    else if (err < 0)
-        say_why(err, "setting up the ring");
-    else if (entries < config->ring_entries)
-        report("io_uring: lockable memory is short (ulimit -l): a ring of %u entries, not %u",
-               entries, config->ring_entries);
-    return err;
-}
-
-/* A real operation, there and back: some filters let the set-up through and not the rest. */
-static int prove(struct uring *u)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-    struct io_uring_cqe *cqe;
-    int err;
-
-    io_uring_prep_nop(sqe);
-    do
-        err = io_uring_submit_and_wait(&u->ring, 1);
-    while (err == -EINTR);
-    if (err >= 0)
-        err = io_uring_peek_cqe(&u->ring, &cqe);
-    if (err >= 0)
-        io_uring_cqe_seen(&u->ring, cqe);
-    return err;
-}
-
-static int check(struct uring *u)
-{
-    unsigned workers[2] = {IO_WORKERS_BOUNDED, IO_WORKERS_UNBOUNDED};
-    int err;
-
-    if (!(u->ring.features & IORING_FEAT_RSRC_TAGS)) {
-        report("io_uring: this kernel is too old; Linux 5.13 or newer is needed");
-        return -ENOSYS;
-    }
-    err = prove(u);
-    if (err < 0)
-        say_why(err, "a first operation");
-    io_uring_register_ring_fd(&u->ring);                   /* 5.18; saves an fd look-up */
-    io_uring_register_iowq_max_workers(&u->ring, workers); /* 5.15 */
-    return err;
-}
-
 static int uring_open(struct kernel **out_k, const struct kernel_config *config)
 {
     struct uring *u = calloc(1, sizeof *u);
@@ -457,14 +334,8 @@ static int uring_open(struct kernel **out_k, const struct kernel_config *config)
     u->k.room = &uring_room;
     list_init(&u->queue);
     list_init(&u->cancel_queue);
-    err = set_up(u, config);
+    err = uring_set_up(&u->ring, config);
     if (err < 0) {
-        free(u);
-        return err;
-    }
-    err = check(u);
-    if (err < 0) {
-        io_uring_queue_exit(&u->ring);
         free(u);
         return err;
     }
