@@ -288,6 +288,17 @@ TEST_TASK(hazard_23_an_accept_that_would_block_does_not_wait_for_the_numbers_nex
     return rv_close(c.other);
 }
 
+TEST_TASK(a_write_that_takes_nothing_more_ends_rv_write_all)
+{
+    int fd = MUST(memfd_create("full", MFD_CLOEXEC));
+
+    refuse(IORING_OP_WRITE, 1, 0);
+    CHECK_EQ(rv_write_all(fd, "words", 5), -EIO);
+    CHECK_EQ(rv_write_all(fd, "words", 5), 0);
+    CHECK_EQ(rv_write_all(fd, "", 0), 0);
+    return rv_close(fd);
+}
+
 /* ---- hazard 18, with submissions that fail ---- */
 
 __attribute__((noinline)) static long hasty_read(int fd, rv_time span)

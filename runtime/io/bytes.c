@@ -266,6 +266,8 @@ int rv_write_all(int fd, const void *buf, size_t len)
         n = write_begun(&io, (const char *)buf + done, io_len(len - done));
         if (n < 0)
             return (int)n;
+        if (n == 0 && len > 0)
+            return -EIO; /* it takes no more, and does not say why: asking on would last for ever */
         done += (size_t)n;
     } while (done < len && (n = io_still(&io)) == 0);
     return done < len ? (int)n : 0;
