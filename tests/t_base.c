@@ -151,15 +151,14 @@ static int report_much(void *arg)
 TEST(a_report_is_one_line_however_long)
 {
     static char much[5000];
-    struct outcome o;
+    struct child o;
 
     memset(much, 'x', sizeof much - 1);
-    o = child_run(report_much, much);
-    CHECK(o.exited && o.code == 0);
-    CHECK(strncmp(o.text, "reeve: xxx", 10) == 0);
-    CHECK(strlen(o.text) <= 1024);
-    CHECK(strchr(o.text, '\n') == o.text + strlen(o.text) - 1);
-    free(o.text);
+    o = child_result(report_much, much);
+    CHECK(o.signal == 0 && o.code == 0);
+    CHECK(strncmp(o.words, "reeve: xxx", 10) == 0);
+    CHECK(strlen(o.words) <= 1024);
+    CHECK(strchr(o.words, '\n') == o.words + strlen(o.words) - 1);
 }
 
 static int die_now(void *arg)

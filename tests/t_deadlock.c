@@ -29,18 +29,17 @@ static int run_all_asleep(void *arg)
 
 TEST(hazard_48_a_deadlock_is_reported_with_who_waits_for_what_and_ended)
 {
-    struct outcome o = child_run(run_all_asleep, NULL);
+    struct child o = child_result(run_all_asleep, NULL);
     int sleepers = 0;
 
-    CHECK(o.exited && o.code == 0);
+    CHECK(o.signal == 0 && o.code == 0);
     check_says(&o, "reeve: deadlock: all tasks asleep, nothing pending", "a deadlock");
     check_says(&o, "task 1 \"main\", spawned at rv_run: waits in rv_group_close", "a deadlock");
     check_says(&o, "4 tasks started, 0 not yet", "a deadlock");
-    for (char *at = o.text; (at = strstr(at, "\"sleeper\", spawned at tests/t_deadlock.c:")); at++)
+    for (char *at = o.words; (at = strstr(at, "\"sleeper\", spawned at tests/t_deadlock.c:")); at++)
         sleepers += strstr(at, "waits in rv_sleep for") != NULL;
     CHECK_EQ(sleepers, 3);
-    CHECK(strstr(strstr(o.text, "deadlock: ") + 1, "deadlock: ") == NULL); /* once */
-    free(o.text);
+    CHECK(strstr(strstr(o.words, "deadlock: ") + 1, "deadlock: ") == NULL); /* once */
 }
 
 static int recover(void *arg)

@@ -1,7 +1,7 @@
 /* t_fake_stack.c: AddressSanitizer's fake stacks, where frames live elsewhere so that the use of
  * one that has returned is found, follow their tasks through switches and die with them.
  */
-#include "ending.h"
+#include "child.h"
 
 #include "reeve.h"
 #include "stack/sanitize.h"

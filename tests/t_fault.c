@@ -1,6 +1,6 @@
 /* t_fault.c: a fault that is no stack overflow is the program's own, as if no runtime were there.
  */
-#include "ending.h"
+#include "child.h"
 
 #include <setjmp.h>
 #include <sys/mman.h>

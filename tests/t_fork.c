@@ -99,10 +99,9 @@ static int children_exit(void *arg)
     (void)arg;
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     for (int i = 0; i < 5; i++) {
-        struct outcome o = child_run(exit_at_once, &code);
+        struct child o = child_result(exit_at_once, &code);
 
-        CHECK(o.exited && o.code == 3);
-        free(o.text);
+        CHECK(o.signal == 0 && o.code == 3);
         CHECK_EQ(rv_write(ends[1], "x", 1), 1);
         CHECK_EQ(rv_read(ends[0], &byte, 1), 1);
         CHECK_EQ(rv_sleep(RV_MS), 0);
@@ -129,12 +128,11 @@ static int run_anew(void *arg)
 
 static int child_runs_anew(void *arg)
 {
-    struct outcome o = child_run(run_anew, arg);
+    struct child o = child_result(run_anew, arg);
 
-    CHECK(o.exited && o.code == 9);
+    CHECK(o.signal == 0 && o.code == 9);
     if (tap_failures)
-        fprintf(stderr, "%s", o.text);
-    free(o.text);
+        fprintf(stderr, "%s", o.words);
     return rv_sleep(RV_MS);
 }
 

@@ -1,6 +1,6 @@
 /* t_limits.c: a million parked tasks where the kernel is stock; a clear no where it cannot be.
  */
-#include "ending.h"
+#include "child.h"
 
 #include <pthread.h>
 #include <sys/resource.h>

@@ -1,7 +1,7 @@
 // FLAGS: -fstack-clash-protection
 /* t_overflow.c: a task that runs off its stack is named; every other fault is left to the program.
  */
-#include "ending.h"
+#include "child.h"
 
 #include <alloca.h>
 #include <pthread.h>

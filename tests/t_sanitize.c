@@ -3,7 +3,7 @@
  * In a plain build these are small stress tests; under a sanitizer each would end with a report if
  * the library forgot to tell it something.
  */
-#include "ending.h"
+#include "child.h"
 
 #include "reeve.h"
 #include "stack/sanitize.h"

@@ -1,6 +1,6 @@
 /* t_stack_size.c: the stack that was promised is there, byte for byte, and is what was asked for.
  */
-#include "ending.h"
+#include "child.h"
 
 #include "reeve.h"
 #include "sched/worker.h"
