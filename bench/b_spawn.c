@@ -1,12 +1,14 @@
 /* b_spawn.c: what a task costs from birth to death, and while it waits to be born.
  *
  * spawn_join        ns for a group opened, one rv_go, the group closed: spawn, run, join
+ * spawn_join_one    the same where the task is always the same function: the difference is what the
+ *                   CPU pays for a call that it cannot predict, and no part of a spawn
  * spawn_batch       ns a task when 1,000 are spawned before the group closes
  * unstarted_bytes   bytes that a task which was spawned and has not run holds: growth of memory
  *                   and page tables over 1,000,000 of them, in a fresh process
  *
- * The children are sixteen different functions in a scrambled order (a single one would always
- * end at the same address), and each adds to a sum that is checked: none may be skipped.
+ * Otherwise the children are sixteen different functions in a scrambled order (a single one would
+ * always end at the same address), and each adds to a sum that is checked: none may be skipped.
  */
 #include <errno.h>
 #include <reeve.h>
@@ -16,6 +18,7 @@
 enum { SINGLES = 1000000, BATCH = 1000, BATCHES = 1000, UNSTARTED = 1000000 };
 
 static long sum;
+static bool one_function;
 
 #define CHILD(site)                    \
     static int child_##site(void *arg) \
@@ -47,7 +50,7 @@ static int singles(void *arg)
     for (int i = 0; i < SINGLES && err >= 0; i++) {
         rv_group group;
         rv_group_open(&group, RV_NEVER);
-        rv_go(&group, scrambled(&seed), &one);
+        rv_go(&group, one_function ? children[0] : scrambled(&seed), &one);
         err = rv_group_close(&group, 0);
     }
     *ns = bench_end_ns() / SINGLES;
@@ -86,6 +89,13 @@ static double timed(rv_fn *fn, long tasks)
 
 static double spawn_join(void)
 {
+    one_function = false;
+    return timed(singles, SINGLES);
+}
+
+static double spawn_join_one(void)
+{
+    one_function = true;
     return timed(singles, SINGLES);
 }
 
@@ -136,6 +146,7 @@ int main(int argc, char **argv)
 {
     static const struct bench_case times[] = {
         {"spawn_join", "ns", spawn_join},
+        {"spawn_join_one", "ns", spawn_join_one},
         {"spawn_batch", "ns", spawn_batch},
     };
     static const struct bench_case sizes[] = {{"unstarted_bytes", "B", unstarted_bytes}};
