@@ -88,16 +88,14 @@ static void print_unstarted(int fd, struct worker *w)
 
     for (struct link *l = w->records.prev; l != &w->records; l = l->prev) {
         const struct record *r = CONTAINER(l, struct record, link);
-        char name[TASK_NAME_BYTES];
-        const char *place;
+        char who[256];
 
         if (shown++ == UNSTARTED) {
             report_to(fd, "  (the first %d of those that have not started only)", UNSTARTED);
             return;
         }
-        site_split(r->site, name, sizeof name, &place);
-        report_to(fd, "  task %llu \"%s\", spawned at %s: not started", (unsigned long long)r->id,
-                  name, place);
+        task_describe_spawn(r->id, "", r->site, who, sizeof who);
+        report_to(fd, "  %s: not started", who);
     }
 }
 

@@ -104,13 +104,6 @@ static ssize_t file_write(struct io *io, const void *buf, size_t len)
     return n;
 }
 
-static int know_kind(struct io *io)
-{
-    int err = io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
-
-    return err < 0 ? wait_refuse(io->me, err) : 0;
-}
-
 /* 0, or why nothing is at a position there. */
 static int check_position(struct io *io, off_t at)
 {
@@ -118,7 +111,7 @@ static int check_position(struct io *io, off_t at)
 
     if (at < 0)
         return wait_refuse(io->me, -EINVAL);
-    err = know_kind(io);
+    err = io_know_kind(io);
     if (err == 0 && io->e->kind != FD_FILE && io->e->kind != FD_OTHER)
         return wait_refuse(io->me, -ESPIPE); /* the ring would write there all the same */
     return err;
@@ -193,7 +186,7 @@ static ssize_t read_nothing(struct io *io)
 
 STREAM_INLINE ssize_t read_begun(struct io *io, void *buf, size_t len)
 {
-    int err = know_kind(io);
+    int err = io_know_kind(io);
     ssize_t n;
 
     if (err < 0)
@@ -208,7 +201,7 @@ STREAM_INLINE ssize_t read_begun(struct io *io, void *buf, size_t len)
 
 STREAM_INLINE ssize_t write_begun(struct io *io, const void *buf, size_t len)
 {
-    int err = know_kind(io);
+    int err = io_know_kind(io);
     ssize_t n;
 
     if (err < 0)

@@ -57,7 +57,7 @@ static long operate_once(struct io *io, const struct kop *what, const struct wai
     struct operation here = {.op = *what, .task = io->me, .e = io->e};
     long result;
 
-    if (io->e && (io->e->closing || io->e->life != io->life))
+    if (io->e && io_lost(io))
         return -EBADF;
     here.op.done = operation_done;
     if (io->e)

@@ -61,13 +61,27 @@ static inline void io_keep(struct io *io, long err)
         io->e->kept = (int)err;
 }
 
-/* After others have run: 0, -ECANCELED, or -EBADF if the number was closed and may already lead
- * to somebody else's file (hazard 23). */
+/* After others have run: the number was closed, and may already lead to somebody else's file
+ * (hazard 23). */
+static inline bool io_lost(const struct io *io)
+{
+    return io->e->closing || io->e->life != io->life;
+}
+
+/* After others have run: 0, -ECANCELED, or -EBADF. */
 static inline int io_still(const struct io *io)
 {
-    if (io->e->closing || io->e->life != io->life)
+    if (io_lost(io))
         return -EBADF;
     return task_over(io->me) ? -ECANCELED : 0;
+}
+
+/* io->e->kind is known from here on: 0, or -errno. */
+static inline int io_know_kind(struct io *io)
+{
+    int err = io->e->kind == FD_UNKNOWN ? fds_identify(io->k, io->e) : 0;
+
+    return err < 0 ? wait_refuse(io->me, err) : 0;
 }
 
 /* The abort() of calls that wait for readiness, and of those that wait for an operation. */
@@ -101,8 +115,7 @@ static inline __attribute__((always_inline)) int io_wait_ready(struct io *io, ui
         return err;
     worker_verify_later(io->me->worker);
     err = wait_park(io->me, kind, &here, RV_NEVER);
-    /* Between the wake and the run, the number may have been closed and given to another file. */
-    return err == 0 && (io->e->closing || io->e->life != io->life) ? -EBADF : err;
+    return err == 0 && io_lost(io) ? -EBADF : err; /* between the wake and the run */
 }
 
 /* Submits what is asked, and waits: its result. io->e is NULL for an operation

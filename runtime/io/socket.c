@@ -29,10 +29,13 @@ ssize_t rv_recv(int fd, void *buf, size_t len, int flags)
 
     if (err < 0)
         return err;
-    if (__builtin_expect(flags & MSG_WAITALL, 0) && !(flags & once) &&
-        (io.e->kind != FD_UNKNOWN || fds_identify(io.k, io.e) == 0) &&
-        (io.e->kind == FD_TCP || io.e->kind == FD_STREAM))
-        return recv_all(&io, buf, len, flags & ~MSG_WAITALL);
+    if (__builtin_expect(flags & MSG_WAITALL, 0) && !(flags & once)) {
+        err = io_know_kind(&io);
+        if (err < 0)
+            return err;
+        if (io.e->kind == FD_TCP || io.e->kind == FD_STREAM)
+            return recv_all(&io, buf, len, flags & ~MSG_WAITALL);
+    }
     return stream_recv(&io, buf, len, flags, &recv_kind);
 }
 

@@ -72,17 +72,15 @@ bool record_reserve(struct worker *w)
 void record_fail(struct worker *w, struct record *r, bool first)
 {
     rv_group *g = r->group;
-    const char *place;
-    char name[TASK_NAME_BYTES];
+    char who[256];
 
-    site_split(r->site, name, sizeof name, &place);
+    task_describe_spawn(r->id, "", r->site, who, sizeof who);
     if (first)
-        report(
-            "no stack for task %llu \"%s\", spawned at %s, with %zu tasks started: %s",
-            (unsigned long long)r->id, name, place, w->started,
-            w->stacks.guard == STACK_GUARD_MPROTECT
-                ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs none"
-                : "no memory or address space");
+        report("no stack for %s, with %zu tasks started: %s", who, w->started,
+               w->stacks.guard == STACK_GUARD_MPROTECT
+                   ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs "
+                     "none"
+                   : "no memory or address space");
     list_remove_fast(&r->link);
     w->unstarted--;
     release(w, r);

@@ -62,26 +62,25 @@ void task_main(void *task)
     leave(w, me);
 }
 
-void site_split(const char *site, char *name, size_t room, const char **place)
+/* site: "echo@server.c:42", the function and the place. */
+void task_describe_spawn(uint64_t id, const char *name, const char *site, char *text, size_t room)
 {
     const char *at = strchr(site, '@');
-    size_t len = at ? (size_t)(at - site) : 0;
+    ptrdiff_t len = at ? at - site : 0;
 
-    *place = at ? at + 1 : site;
-    if (len >= room)
-        len = room - 1;
-    memcpy(name, site, len);
-    name[len] = 0;
+    if (name[0]) {
+        len = TASK_NAME_BYTES;
+    } else {
+        name = site;
+        len = len < TASK_NAME_BYTES ? len : TASK_NAME_BYTES - 1;
+    }
+    snprintf(text, room, "task %llu \"%.*s\", spawned at %s", (unsigned long long)id, (int)len,
+             name, at ? at + 1 : site);
 }
 
 void task_describe(const struct task *t, char *text, size_t room)
 {
-    char name[TASK_NAME_BYTES];
-    const char *place;
-
-    site_split(t->site, name, sizeof name, &place);
-    snprintf(text, room, "task %llu \"%s\", spawned at %s", (unsigned long long)t->id,
-             t->name[0] ? t->name : name, place);
+    task_describe_spawn(t->id, t->name, t->site, text, room);
 }
 
 void rv_name(const char *fmt, ...)

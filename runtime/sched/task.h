@@ -83,10 +83,8 @@ static inline void task_move(struct task *t, enum task_state to)
 /* The first code of every task, on its new stack. Never returns. */
 void task_main(void *task);
 
-/* `task 17 "client", spawned at server.c:42` */
+/* `task 17 "client", spawned at server.c:42`. name may be empty: the function's then. */
 void task_describe(const struct task *t, char *text, size_t room);
-
-/* "echo@server.c:42" in its two parts. */
-void site_split(const char *site, char *name, size_t room, const char **place);
+void task_describe_spawn(uint64_t id, const char *name, const char *site, char *text, size_t room);
 
 #endif

@@ -68,9 +68,7 @@ void wait_timer(struct task *t)
         wait_cancel(t);
         return;
     }
-    next = t->wait_until;
-    if (!t->asked && t->wait->abort && t->scope->due < next)
-        next = t->scope->due;
+    next = t->asked ? t->wait_until : wait_nearest(t, t->wait, t->wait_until);
     if (next != RV_NEVER)
         wait_arm(t, next);
 }

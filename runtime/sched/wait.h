@@ -53,12 +53,19 @@ static inline void wait_arm(struct task *t, int64_t when)
     t->armed = when;
 }
 
+/* When something is to be done about this wait: its own time, or its scope's if it heeds that. */
+static inline int64_t wait_nearest(const struct task *t, const struct wait_kind *kind,
+                                   int64_t until)
+{
+    return kind->abort && t->scope->due < until ? t->scope->due : until;
+}
+
 /* Tail-call it if you can: comes back with the wake's value. `until`: the wait's own time, when it
  * ends with 0. */
 static inline int wait_park(struct task *me, const struct wait_kind *kind, void *on, int64_t until)
 {
     struct worker *w = me->worker;
-    int64_t when = until;
+    int64_t when = wait_nearest(me, kind, until);
 
     me->wait = kind;
     me->wait_on = on;
@@ -66,8 +73,6 @@ static inline int wait_park(struct task *me, const struct wait_kind *kind, void 
     me->wait_since = w->now;
     if (me->seat == 0)
         scope_take_seat(me);
-    if (kind->abort && me->scope->due < when)
-        when = me->scope->due;
     if (when < me->armed)
         wait_arm(me, when);
     task_move(me, TASK_PARKED);
