@@ -7,17 +7,19 @@
 #include "base/report.h"
 #include "kernel/fds.h"
 
-/* Best first. */
+/* Of the real world, best first. */
 static const struct kernel_room *const rooms[] = {&uring_room, &epoll_room};
 
 enum { ROOMS = sizeof rooms / sizeof rooms[0] };
 
 static const struct kernel_room *named(const char *name)
 {
+    if (strcmp(name, sim_room.name) == 0)
+        return &sim_room;
     for (int i = 0; i < ROOMS; i++)
         if (strcmp(name, rooms[i]->name) == 0)
             return rooms[i];
-    report("backend \"%s\" is unknown: \"auto\", \"uring\" or \"epoll\"", name);
+    report("backend \"%s\" is unknown: \"auto\", \"uring\", \"epoll\" or \"sim\"", name);
     return NULL;
 }
 

@@ -81,9 +81,12 @@ struct fd_identity {
 
 enum { KERNEL_WHY = 200 };
 
+struct sim_config;
+
 struct kernel_config {
     const char *backend; /* a room's name, or "auto": the best that works here */
     unsigned ring_entries, cq_entries;
+    struct sim_config *sim; /* of a simulated world */
 };
 
 struct kernel;
@@ -135,9 +138,13 @@ struct kernel {
     struct fds *fds;      /* this worker's descriptors: fds.h */
     size_t under_way;     /* operations but watches: submitted, not done */
     char why[KERNEL_WHY]; /* a better room is not to be had; "": there is none */
+    /* What only a simulated world has: a say in who runs next, one of n (NULL: first come, first
+     * served); and a last word, when it knows that this run comes to no end. */
+    unsigned (*choose)(struct kernel *k, unsigned n);
+    const char *verdict;
 };
 
-extern const struct kernel_room uring_room, epoll_room;
+extern const struct kernel_room uring_room, epoll_room, sim_room;
 
 /* Opens the room that config names, or the best one: 0; or -errno, and a line on stderr. */
 int kernel_open(struct kernel **out_k, const struct kernel_config *config);
