@@ -93,7 +93,7 @@ static int all_states(void *arg)
     char *text;
 
     (void)arg;
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_pipe(ends, 0), 0);
     rv_group_open(&g, RV_NEVER);
     rv_group_open(&one, RV_NEVER);
     limited = &one;
@@ -322,7 +322,7 @@ static int stale_watch(void *arg)
     char *text, words[64];
 
     (void)arg;
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_pipe(ends, 0), 0);
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, reader, NULL);
     CHECK_EQ(rv_sleep(RV_MS), 0);
@@ -341,6 +341,7 @@ static int stale_watch(void *arg)
 
 TEST(hazard_49_a_watch_whose_descriptor_was_closed_behind_our_back_is_listed)
 {
+    NOT_IN_SIM("real descriptors: closed behind our back");
     CHECK_EQ(rv_run(stale_watch, NULL, NULL), 0);
 }
 
