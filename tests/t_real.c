@@ -70,7 +70,7 @@ static void check_client(const char *program, rv_fn *serve, const char *script)
     int p[2], status;
     pid_t child;
 
-    NOT_IN_SIM("other programs as clients");
+    NOT_IN_SIM("other programs as peers");
     if (!there_is(program))
         SKIP("a program is missing that the test needs");
     CHECK(mkdtemp(dir) != NULL);
