@@ -3,25 +3,25 @@
  */
 #include "tests/net.h"
 
-/* A folder of the test's own: a path, and what there is in it at the end. */
-static char folder[64];
+/* What the names of a test's files begin with. */
+static char prefix[64];
 
-static const char *in_folder(const char *name)
+static const char *named(const char *name)
 {
     static char path[4][128];
     static unsigned next;
     char *p = path[next++ % 4];
 
-    snprintf(p, sizeof path[0], "%s-%s", folder, name);
+    snprintf(p, sizeof path[0], "%s-%s", prefix, name);
     return p;
 }
 
-static void name_folder(void)
+static void choose_names(void)
 {
     uint64_t number;
 
     rv_random(&number, sizeof number);
-    snprintf(folder, sizeof folder, "/tmp/reeve-%d-%llx", (int)getpid(),
+    snprintf(prefix, sizeof prefix, "/tmp/reeve-%d-%llx", (int)getpid(),
              (unsigned long long)number);
 }
 
@@ -29,12 +29,12 @@ static void name_folder(void)
 static void drop(const char *name)
 {
     if (!in_sim())
-        MUST(unlink(in_folder(name)));
+        MUST(unlink(named(name)));
 }
 
 static int open_at(const char *name, int flags)
 {
-    return rv_openat(AT_FDCWD, in_folder(name), flags, 0600);
+    return rv_openat(AT_FDCWD, named(name), flags, 0600);
 }
 
 TEST_TASK(a_file_is_there_for_who_opens_it_later)
@@ -42,7 +42,7 @@ TEST_TASK(a_file_is_there_for_who_opens_it_later)
     char buf[16];
     int first, second;
 
-    name_folder();
+    choose_names();
     CHECK_EQ(open_at("a", O_RDWR), -ENOENT);
     first = open_at("a", O_RDWR | O_CREAT);
     CHECK(first >= 0);
@@ -65,7 +65,7 @@ TEST_TASK(a_file_that_is_cut_short_at_its_opening_is_empty_for_all)
     char buf[16];
     int first, second;
 
-    name_folder();
+    choose_names();
     first = open_at("a", O_RDWR | O_CREAT);
     CHECK_EQ(rv_write(first, "gone", 4), 4);
     second = open_at("a", O_WRONLY | O_TRUNC);
@@ -83,7 +83,7 @@ TEST_TASK(what_is_appended_goes_to_the_end)
     char buf[16];
     int first, second;
 
-    name_folder();
+    choose_names();
     first = open_at("a", O_RDWR | O_CREAT | O_APPEND);
     second = open_at("a", O_WRONLY | O_APPEND);
     CHECK_EQ(rv_write(first, "a", 1), 1);
@@ -102,7 +102,7 @@ TEST_TASK(a_file_is_only_used_as_it_was_opened)
     char byte = 0;
     int fd, reader, writer;
 
-    name_folder();
+    choose_names();
     fd = open_at("a", O_RDWR | O_CREAT);
     reader = open_at("a", O_RDONLY);
     writer = open_at("a", O_WRONLY);
@@ -129,12 +129,12 @@ TEST_TASK(names_that_lead_nowhere_say_why)
     char longest[300], deep[64];
     int fd;
 
-    name_folder();
+    choose_names();
     fd = open_at("a", O_RDWR | O_CREAT);
     memset(longest, 'x', sizeof longest);
     memcpy(longest, "/tmp/", 5);
     longest[sizeof longest - 1] = 0;
-    snprintf(deep, sizeof deep, "%s/b", in_folder("a"));
+    snprintf(deep, sizeof deep, "%s/b", named("a"));
     CHECK_EQ(rv_openat(AT_FDCWD, longest, O_RDWR | O_CREAT, 0600), -ENAMETOOLONG);
     CHECK_EQ(rv_openat(AT_FDCWD, deep, O_RDWR, 0600), -ENOTDIR);
     CHECK_EQ(rv_openat(AT_FDCWD, "", O_RDONLY, 0), -ENOENT);
@@ -150,22 +150,22 @@ TEST_TASK(a_path_may_begin_at_a_folder_and_wander)
     char path[128], byte = 0;
     int fd, dir, again;
 
-    name_folder();
+    choose_names();
     fd = open_at("a", O_RDWR | O_CREAT);
     CHECK_EQ(rv_write(fd, "x", 1), 1);
     dir = rv_openat(AT_FDCWD, "/tmp", O_RDONLY | O_DIRECTORY, 0);
     CHECK(dir >= 0);
-    snprintf(path, sizeof path, ".//./%s", in_folder("a") + strlen("/tmp/"));
+    snprintf(path, sizeof path, ".//./%s", named("a") + strlen("/tmp/"));
     again = rv_openat(dir, path, O_RDONLY, 0);
     CHECK_EQ(rv_read(again, &byte, 1), 1);
     CHECK_EQ(byte, 'x');
     CHECK_EQ(rv_close(again), 0);
-    snprintf(path, sizeof path, "../tmp/../../tmp/%s", in_folder("a") + strlen("/tmp/"));
+    snprintf(path, sizeof path, "../tmp/../../tmp/%s", named("a") + strlen("/tmp/"));
     again = rv_openat(dir, path, O_RDONLY, 0);
     CHECK_EQ(rv_read(again, &byte, 1), 1);
     close_both((int[]){again, dir});
     CHECK_EQ(rv_openat(dir, "a", O_RDONLY, 0), -EBADF);
-    again = rv_openat(-1, in_folder("a"), O_RDONLY, 0); /* an absolute path needs no folder */
+    again = rv_openat(-1, named("a"), O_RDONLY, 0); /* an absolute path needs no folder */
     CHECK(again >= 0);
     CHECK_EQ(rv_close(again), 0);
     drop("a");
