@@ -17,8 +17,7 @@
 static int64_t virtual_ns;
 static unsigned virtual_steps;
 static bool virtual_late; /* as late as the loop allows; otherwise each timer is on time */
-static struct kernel_room virtual_room;
-static const struct kernel_room *virtual_base; /* the one that it replaces */
+static struct kernel_room virtual_room, real_room;
 
 static int64_t virtual_now(struct kernel *k)
 {
@@ -34,13 +33,13 @@ static void virtual_step(struct kernel *k, int64_t until)
     if (next < until && !virtual_late)
         until = next;
     if (in_sim()) {
-        int64_t ahead = virtual_ns - virtual_base->now(k);
+        int64_t ahead = virtual_ns - real_room.now(k);
 
-        virtual_base->step(k, until == CLOCK_NEVER ? until : until - ahead);
-        virtual_ns = virtual_base->now(k) + ahead;
+        real_room.step(k, until == CLOCK_NEVER ? until : until - ahead);
+        virtual_ns = real_room.now(k) + ahead;
         return;
     }
-    virtual_base->step(k, until == CLOCK_NEVER ? CLOCK_NEVER : 0);
+    real_room.step(k, until == CLOCK_NEVER ? CLOCK_NEVER : 0);
     if (until != CLOCK_NEVER && until > virtual_ns)
         virtual_ns = until;
 }
@@ -61,8 +60,7 @@ static int virtual_enter(void *arg)
     struct virtual_first *first = arg;
     struct worker *w = worker_self;
 
-    virtual_base = w->kernel->room;
-    virtual_room = *virtual_base;
+    virtual_room = real_room = *w->kernel->room;
     virtual_room.now = virtual_now;
     virtual_room.step = virtual_step;
     virtual_ns = w->now;
