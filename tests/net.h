@@ -148,6 +148,24 @@ static inline void close_both(const int fds[2])
     CHECK_EQ(rv_close(fds[1]), 0);
 }
 
+enum { PATH_ROOM = 64 };
+
+/* A name for a file; whoever makes one of it calls drop_file(). */
+static inline void new_path(char path[PATH_ROOM])
+{
+    uint64_t number;
+
+    rv_random(&number, sizeof number);
+    snprintf(path, PATH_ROOM, "/tmp/reeve-%d-%llx", (int)getpid(), (unsigned long long)number);
+}
+
+/* A simulated file goes with its world. */
+static inline void drop_file(const char *path)
+{
+    if (!in_sim())
+        MUST(unlink(path));
+}
+
 /* Entries of a folder below /proc/self: open descriptors, threads. */
 static inline int count_in(const char *folder)
 {

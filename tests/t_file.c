@@ -5,29 +5,13 @@
 
 enum { BIG = 1 << 20 };
 
-/* A name that is free; whoever makes a file of it calls drop_file(). */
-static const char *new_path(void)
-{
-    static char path[64];
-    uint64_t number;
-
-    rv_random(&number, sizeof number);
-    snprintf(path, sizeof path, "/tmp/reeve-%d-%llx", (int)getpid(), (unsigned long long)number);
-    return path;
-}
-
-/* A simulated file goes with its world. */
-static void drop_file(const char *path)
-{
-    if (!in_sim())
-        MUST(unlink(path));
-}
-
 static int temporary_file(int flags)
 {
-    const char *path = new_path();
-    int fd = MUST(rv_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | flags, 0600));
+    char path[PATH_ROOM];
+    int fd;
 
+    new_path(path);
+    fd = MUST(rv_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | flags, 0600));
     drop_file(path);
     return fd;
 }
@@ -35,9 +19,11 @@ static int temporary_file(int flags)
 /* With that text in it, and the position at its begin. */
 static int file_with(const char *text)
 {
-    const char *path = new_path();
-    int fd = MUST(rv_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600)), again;
+    char path[PATH_ROOM];
+    int fd, again;
 
+    new_path(path);
+    fd = MUST(rv_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600));
     CHECK_EQ(rv_write_all(fd, text, strlen(text)), 0);
     again = MUST(rv_openat(AT_FDCWD, path, O_RDWR, 0));
     CHECK_EQ(rv_close(fd), 0);
@@ -287,10 +273,12 @@ TEST_TASK(a_wait_for_the_position_of_a_file_can_be_cancelled)
 TEST_TASK(a_folder_is_opened_and_not_read)
 {
     char buf[16];
-    const char *path = new_path();
-    int fd = MUST(rv_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600));
-    int dir = rv_openat(AT_FDCWD, "/tmp", O_RDONLY | O_DIRECTORY, 0);
+    char path[PATH_ROOM];
+    int fd, dir;
 
+    new_path(path);
+    fd = MUST(rv_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+    dir = rv_openat(AT_FDCWD, "/tmp", O_RDONLY | O_DIRECTORY, 0);
     CHECK(dir >= 0);
     CHECK_EQ(rv_close(fd), 0);
     CHECK_EQ(rv_read(dir, buf, sizeof buf), -EISDIR);
@@ -369,9 +357,11 @@ TEST_TASK(a_fifo_opens_when_its_other_end_does)
 
 TEST_TASK(open_says_what_is_wrong)
 {
-    const char *path = new_path();
-    int fd = MUST(rv_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600));
+    char path[PATH_ROOM];
+    int fd;
 
+    new_path(path);
+    fd = MUST(rv_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600));
     CHECK_EQ(rv_openat(AT_FDCWD, "/tmp/no/such/file", O_RDONLY, 0), -ENOENT);
     CHECK_EQ(rv_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0), -ENOTDIR);
     CHECK_EQ(rv_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600), -EEXIST);
