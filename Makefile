@@ -35,6 +35,7 @@ V ?=
 T ?=
 A ?=
 JOBS ?= 2
+WORLDS ?= uring epoll sim
 ARCH ?= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 PORT ?= $(if $(wildcard arch/$(ARCH)/.),$(ARCH),ucontext)
 
@@ -255,13 +256,18 @@ still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo
 on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
 on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
 
-.PHONY: check check-asan check-tsan check-epoll check-nouring check-arch tests examples
+.PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch tests examples
 tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
 	$(if $(chosen),,$(error no test matches T=$(T)))
 	$(Q)MAKEFLAGS= $(for_scripts) $(still) prove -j$(JOBS) --exec '' $(chosen)
+
+check-worlds: all tests examples ## the tests in each world, and a table; WORLDS='uring sim', T=
+	$(if $(chosen),,$(error no test matches T=$(T)))
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) tools/worlds -j$(JOBS) $(if $(V),-v) $(WORLDS) -- \
+		$(chosen)
 
 check-asan: ## the tests under ASan and UBSan
 	+$(MAKE) check SAN=address
