@@ -1,10 +1,13 @@
 /* t_epoll_helpers.c: calls that helpers make for tasks: nobody who is faster leaves one hanging,
  * nobody who is slow keeps the others waiting, and what is said of a deadline is true.
  */
+// LINK: -Wl,--wrap=accept4,--wrap=read
 #include "tests/net.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
+
+#include "sched/worker.h"
 
 __attribute__((constructor)) static void on_epoll(void)
 {
@@ -160,6 +163,92 @@ TEST_TASK(hazard_19_a_terminal_that_others_read_as_well_loses_no_byte)
     pthread_join(thief, NULL);
     CHECK_EQ(rv_close(t.slave), 0);
     return rv_close(t.master);
+}
+
+/* The moment between the question whether there is something and the call that takes it. */
+static volatile int robbed = -1;
+
+int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+ssize_t __real_read(int fd, void *buf, size_t len);
+ssize_t __wrap_read(int fd, void *buf, size_t len);
+
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+    if (fd == robbed) {
+        robbed = -1;
+        close(__real_accept4(fd, NULL, NULL, 0));
+    }
+    return __real_accept4(fd, addr, len, flags);
+}
+
+ssize_t __wrap_read(int fd, void *buf, size_t len)
+{
+    char stolen[64];
+
+    if (fd == robbed) {
+        robbed = -1;
+        (void)!__real_read(fd, stolen, sizeof stolen);
+    }
+    return __real_read(fd, buf, len);
+}
+
+static int accept_one(void *arg)
+{
+    int fd = rv_accept(*(int *)arg, NULL, NULL);
+
+    return fd < 0 ? fd : rv_close(fd);
+}
+
+static int read_line(void *arg)
+{
+    char buf[16];
+
+    return rv_read(*(int *)arg, buf, sizeof buf) == 2 ? 0 : -EIO;
+}
+
+/* It waits for readiness again, where there is room for any number. */
+static void check_helper_is_back(void)
+{
+    rv_time give_up = rv_after(LONG);
+
+    while (robbed >= 0 && rv_now() < give_up)
+        CHECK_EQ(rv_sleep(RV_MS), 0);
+    while (worker_self->kernel->under_way > 0 && rv_now() < give_up)
+        CHECK_EQ(rv_sleep(RV_MS), 0);
+    CHECK_EQ(worker_self->kernel->under_way, 0);
+}
+
+TEST_TASK(a_helper_that_finds_that_another_was_faster_does_not_sit_there)
+{
+    struct address at;
+    int listener = listening(AF_UNIX, &at), first, second;
+    struct terminal t;
+    rv_group g;
+
+    rv_group_open(&g, rv_after(2 * LONG));
+    rv_go(&g, accept_one, &listener);
+    robbed = listener;
+    first = rv_socket(AF_UNIX, SOCK_STREAM, 0);
+    second = rv_socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_EQ(rv_connect(first, address_of(&at), at.len), 0);
+    check_helper_is_back();
+    CHECK_EQ(rv_connect(second, address_of(&at), at.len), 0);
+    CHECK_EQ(rv_group_close(&g, 0), 0);
+    CHECK_EQ(rv_close(first), 0);
+    CHECK_EQ(rv_close(second), 0);
+
+    open_terminal(&t);
+    rv_group_open(&g, rv_after(2 * LONG));
+    robbed = t.slave;
+    rv_go(&g, read_line, &t.slave);
+    CHECK_EQ(rv_write(t.master, "x\n", 2), 2);
+    check_helper_is_back();
+    CHECK_EQ(rv_write(t.master, "x\n", 2), 2);
+    CHECK_EQ(rv_group_close(&g, 0), 0);
+    CHECK_EQ(rv_close(t.slave), 0);
+    CHECK_EQ(rv_close(t.master), 0);
+    return rv_close(listener);
 }
 
 /* ---- slowness ---- */
