@@ -60,7 +60,9 @@ static const struct setting settings[] = {
     {"REEVE_GUARD", "mprotect", NULL},
     {"REEVE_GUARD", "none", ": \"auto\", \"madvise\" and \"mprotect\" are understood"},
     {"REEVE_BACKEND", "auto", NULL},
-    {"REEVE_BACKEND", "uring", NULL},
+    {"REEVE_BACKEND", "epoll", NULL},
+    {"REEVE_LOG", "0", NULL},
+    {"REEVE_LOG", "all", ": \"0\" and \"1\" are understood"},
 };
 
 static int read_only(void *arg)
