@@ -85,7 +85,8 @@ port_libs := $(if $(filter ucontext,$(PORT)),-lm)
 libs := $(shell pkg-config --libs liburing 2>/dev/null || echo -luring) $(port_libs)
 
 inside := -D_GNU_SOURCE -Iinclude -Iruntime -Iarch -Iarch/$(PORT) -I. $(uring_cflags)
-common := $(optimise) $(harden) -fno-plt -pthread
+# Backtraces follow CFI, which not every CPU's compiler writes for C (RISC-V's does not).
+common := $(optimise) $(harden) -fasynchronous-unwind-tables -fno-plt -pthread
 flags_lib := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIC -fvisibility=hidden \
 	-fno-semantic-interposition -ftls-model=initial-exec \
 	$(call known,-fno-tree-slp-vectorize) $(CFLAGS)
