@@ -8,8 +8,9 @@
 cd "$(dirname "$0")/.." || exit 2
 unset MAKEFLAGS MFLAGS # -flto would take a token of the jobs that make has to give, and keep it
 BUILD=${BUILD:-build/arch}
-WARN="-std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith"
-WARN="$WARN -Werror"
+ALWAYS="-std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith"
+# RISC-V's compilers write no unwind tables for C by themselves.
+ALWAYS="$ALWAYS -Werror -g -fasynchronous-unwind-tables"
 number=0
 failed=0
 
@@ -62,14 +63,14 @@ try() { # port cc flags [runner...]
     : >"$log"
     ok=ok
     for source in arch/"$port"/switch.[cS]; do
-        $cc $WARN -g $flags -Iarch -Iarch/"$port" -c "$source" -o "$dir/switch.o" >>"$log" 2>&1 ||
+        $cc $ALWAYS $flags -Iarch -Iarch/"$port" -c "$source" -o "$dir/switch.o" >>"$log" 2>&1 ||
             { result "not ok" "$what" "$log"; return; }
     done
     case $source in
     *.S) faults_of_object "$dir/switch.o" "$port" >>"$log" ;;
     esac
     for test in t_switch t_switch_unwind; do
-        $cc $WARN -g $flags -Iarch -Iarch/"$port" -Itests "tests/$test.c" "$dir/switch.o" -lm \
+        $cc $ALWAYS $flags -Iarch -Iarch/"$port" -Itests "tests/$test.c" "$dir/switch.o" -lm \
             -o "$dir/$test" >>"$log" 2>&1 || { result "not ok" "$what" "$log"; return; }
         faults_of_program "$dir/$test" >>"$log"
     done
@@ -94,7 +95,7 @@ step() { # port cc flags [runner...]
     [ $# -eq 0 ] || have "$1" || { skip "$what" "no $1"; return; }
     dir=$BUILD/$port-steps
     mkdir -p "$dir" || exit 2
-    if ! $cc $WARN -g $flags -Iarch -Iarch/"$port" tests/arch/walk.c arch/"$port"/switch.S \
+    if ! $cc $ALWAYS $flags -Iarch -Iarch/"$port" tests/arch/walk.c arch/"$port"/switch.S \
         -o "$dir/walk" >"$dir/log" 2>&1; then
         result "not ok" "$what" "$dir/log"
         return
@@ -123,9 +124,9 @@ all() {
         try x86_64 gcc "-O2 -static"
         step x86_64 gcc -O2
         ;;
-    aarch64)
-        native aarch64
-        step aarch64 gcc -O2
+    aarch64 | riscv64)
+        native "$(uname -m)"
+        step "$(uname -m)" gcc -O2
         ;;
     esac
     for cc in gcc clang; do
@@ -141,6 +142,13 @@ all() {
         # Where SVE is, gdb 13 reads d8-d15 of every frame from the CPU; and it cannot read
         # signed return addresses from the stub.
         step aarch64 aarch64-linux-gnu-gcc "-O2 -static" qemu-aarch64 -cpu cortex-a72
+    fi
+    if [ "$(uname -m)" != riscv64 ]; then
+        for flags in -O2 -O0 "-O3 -flto" "-O2 -D_FORTIFY_SOURCE=3"; do
+            try riscv64 riscv64-linux-gnu-gcc "$flags -static" qemu-riscv64
+        done
+        try ucontext riscv64-linux-gnu-gcc "-O2 -static" qemu-riscv64
+        step riscv64 riscv64-linux-gnu-gcc "-O2 -static" qemu-riscv64
     fi
 }
 
