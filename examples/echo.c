@@ -22,10 +22,10 @@ static int echo(void *arg)
     return 0; /* a bad client fails itself, not the server */
 }
 
-static int serve(void *arg)
+static int serve(int listener)
 {
-    int listener = *(int *)arg, fd;
     rv_group clients;
+    int fd;
 
     rv_group_open(&clients, RV_NEVER);
     while ((fd = rv_accept(listener, NULL, NULL)) >= 0)
@@ -34,23 +34,23 @@ static int serve(void *arg)
     return rv_group_close(&clients, fd); /* fd is the error */
 }
 
-static int listen_on(int port)
+static int server(void *arg)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(*(uint16_t *)arg)};
+    int fd = rv_socket(AF_INET, SOCK_STREAM, 0);
+    int err = rv_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
 
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(fd, 4096) < 0) {
-        perror("listen");
-        exit(1);
-    }
-    return fd;
+    if (err == 0)
+        err = rv_bind(fd, (struct sockaddr *)&addr, sizeof addr);
+    if (err == 0)
+        err = rv_listen(fd, 4096);
+    return err < 0 ? err : serve(fd);
 }
 
 int main(int argc, char **argv)
 {
-    int listener = listen_on(argc > 1 ? atoi(argv[1]) : 7000);
-    int err = rv_run(serve, &listener, NULL);
+    uint16_t port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 7000);
+    int err = rv_run(server, &port, NULL);
 
     fprintf(stderr, "echo: %s\n", strerror(-err));
     return 1;

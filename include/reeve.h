@@ -127,10 +127,22 @@ RV_WAITS int rv_poll(int fd, short events); /* the events of poll(2) that are th
 RV_WAITS int rv_openat(int dir, const char *path, int flags, mode_t mode);
 RV_WAITS int rv_fsync(int fd);
 RV_WAITS int rv_fdatasync(int fd);
-int rv_socket(int domain, int type, int protocol);
-int rv_shutdown(int fd, int how);
 /* Wakes whoever waits on fd with -EBADF, then closes; may switch, is never cancelled. */
 int rv_close(int fd);
+
+/* These set up and never wait. They are here so that one program runs on every backend: where a
+ * world is simulated, so are its descriptors. New ones are close-on-exec. */
+int rv_socket(int domain, int type, int protocol);
+int rv_socketpair(int domain, int type, int protocol, int fds[2]);
+int rv_pipe(int fds[2], int flags); /* those of pipe2(2) */
+int rv_bind(int fd, const struct sockaddr *addr, socklen_t addr_len);
+int rv_listen(int fd, int backlog);
+int rv_shutdown(int fd, int how);
+int rv_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int rv_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int rv_getsockname(int fd, struct sockaddr *addr, socklen_t *addr_len);
+int rv_getpeername(int fd, struct sockaddr *addr, socklen_t *addr_len);
+void rv_random(void *buf, size_t len); /* getrandom(2), or what the seed says */
 
 /* ---- seeing inside ---- */
 

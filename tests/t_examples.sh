@@ -150,7 +150,7 @@ says 'still there'
 report 'a client that resets its connection ends nobody else' $?
 
 "$examples/echo" $port >"$dir/out" 2>"$dir/err"
-[ $? -eq 1 ] && grep -q 'listen: ' "$dir/err"
+[ $? -eq 1 ] && grep -q 'Address already in use' "$dir/err"
 report 'a second server on the port says why it cannot' $?
 
 kill $server && ! wait $server 2>/dev/null && ! says nothing 2>/dev/null

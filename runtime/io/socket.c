@@ -1,4 +1,4 @@
-/* socket.c: recv, send, accept, connect, socket, shutdown. */
+/* socket.c: recv, send, accept, connect. */
 #include "io/stream.h"
 
 static const struct wait_kind recv_kind = IO_READY("rv_recv");
@@ -83,21 +83,4 @@ int rv_connect(int fd, const struct sockaddr *addr, socklen_t addr_len)
     return (int)io_operate(
         &io, &(struct kop){.code = KOP_CONNECT, .fd = fd, .addr = (void *)addr, .len = addr_len}, 0,
         kinds);
-}
-
-int rv_socket(int domain, int type, int protocol)
-{
-    struct kernel *k = task_self("rv_socket")->worker->kernel;
-    int fd = k->room->socket(k, domain, type, protocol);
-
-    if (fd >= 0)
-        fds_fresh(k, fd);
-    return fd;
-}
-
-int rv_shutdown(int fd, int how)
-{
-    struct kernel *k = task_self("rv_shutdown")->worker->kernel;
-
-    return k->room->shutdown(k, fd, how);
 }

@@ -2,10 +2,16 @@
 #include "kernel/direct.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/report.h"
 
 ssize_t direct_recv(struct kernel *k, int fd, void *buf, size_t len, int flags)
 {
@@ -53,20 +59,6 @@ int direct_poll(struct kernel *k, int fd, short events)
     return p.revents & POLLNVAL ? -EBADF : p.revents;
 }
 
-int direct_socket(struct kernel *k, int domain, int type, int protocol)
-{
-    int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
-
-    (void)k;
-    return fd < 0 ? -errno : fd;
-}
-
-int direct_shutdown(struct kernel *k, int fd, int how)
-{
-    (void)k;
-    return shutdown(fd, how) < 0 ? -errno : 0;
-}
-
 /* Only TCP promises that a read shorter than asked has emptied it: a datagram socket gives one
  * message at a time, and so does an SCTP stream; a unix stream stops where credentials or
  * descriptors were attached. */
@@ -106,4 +98,81 @@ int64_t direct_now(struct kernel *k)
 {
     (void)k;
     return clock_now();
+}
+
+/* ---- set-up ---- */
+
+int direct_socket(struct kernel *k, int domain, int type, int protocol)
+{
+    int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+
+    (void)k;
+    return fd < 0 ? -errno : fd;
+}
+
+int direct_socketpair(struct kernel *k, int domain, int type, int protocol, int fds[2])
+{
+    (void)k;
+    return socketpair(domain, type | SOCK_CLOEXEC, protocol, fds) < 0 ? -errno : 0;
+}
+
+int direct_pipe(struct kernel *k, int fds[2], int flags)
+{
+    (void)k;
+    return pipe2(fds, flags | O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int direct_bind(struct kernel *k, int fd, const struct sockaddr *addr, socklen_t len)
+{
+    (void)k;
+    return bind(fd, addr, len) < 0 ? -errno : 0;
+}
+
+int direct_listen(struct kernel *k, int fd, int backlog)
+{
+    (void)k;
+    return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+int direct_shutdown(struct kernel *k, int fd, int how)
+{
+    (void)k;
+    return shutdown(fd, how) < 0 ? -errno : 0;
+}
+
+int direct_setsockopt(struct kernel *k, int fd, int level, int name, const void *value,
+                      socklen_t len)
+{
+    (void)k;
+    return setsockopt(fd, level, name, value, len) < 0 ? -errno : 0;
+}
+
+int direct_getsockopt(struct kernel *k, int fd, int level, int name, void *value, socklen_t *len)
+{
+    (void)k;
+    return getsockopt(fd, level, name, value, len) < 0 ? -errno : 0;
+}
+
+int direct_getsockname(struct kernel *k, int fd, struct sockaddr *addr, socklen_t *len)
+{
+    (void)k;
+    return getsockname(fd, addr, len) < 0 ? -errno : 0;
+}
+
+int direct_getpeername(struct kernel *k, int fd, struct sockaddr *addr, socklen_t *len)
+{
+    (void)k;
+    return getpeername(fd, addr, len) < 0 ? -errno : 0;
+}
+
+void direct_random(struct kernel *k, void *buf, size_t len)
+{
+    (void)k;
+    for (size_t done = 0; done < len;) {
+        ssize_t n = getrandom((char *)buf + done, len - done, 0);
+
+        if (n < 0 && errno != EINTR)
+            die("getrandom: %s", strerror(errno));
+        done += n > 0 ? (size_t)n : 0;
+    }
 }

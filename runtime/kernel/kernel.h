@@ -108,9 +108,21 @@ struct kernel_room {
     ssize_t (*write)(struct kernel *k, int fd, const void *buf, size_t len,
                      off_t at); /* the same */
     int (*poll)(struct kernel *k, int fd, short events);
-    int (*socket)(struct kernel *k, int domain, int type, int protocol);
-    int (*shutdown)(struct kernel *k, int fd, int how);
     int (*identify)(struct kernel *k, int fd, struct fd_identity *out);
+
+    /* Nor do these, which set a descriptor up. New ones are close-on-exec. */
+    int (*socket)(struct kernel *k, int domain, int type, int protocol);
+    int (*socketpair)(struct kernel *k, int domain, int type, int protocol, int fds[2]);
+    int (*pipe)(struct kernel *k, int fds[2], int flags);
+    int (*bind)(struct kernel *k, int fd, const struct sockaddr *addr, socklen_t len);
+    int (*listen)(struct kernel *k, int fd, int backlog);
+    int (*shutdown)(struct kernel *k, int fd, int how);
+    int (*setsockopt)(struct kernel *k, int fd, int level, int name, const void *value,
+                      socklen_t len);
+    int (*getsockopt)(struct kernel *k, int fd, int level, int name, void *value, socklen_t *len);
+    int (*getsockname)(struct kernel *k, int fd, struct sockaddr *addr, socklen_t *len);
+    int (*getpeername)(struct kernel *k, int fd, struct sockaddr *addr, socklen_t *len);
+    void (*random)(struct kernel *k, void *buf, size_t len);
 };
 
 struct fds;
