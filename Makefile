@@ -338,14 +338,15 @@ $(B)/reeve.pc: tools/reeve.pc.in FORCE
 install: all $(B)/reeve.pc ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
 	$(if $(SAN),$(error a sanitizer build is not for others))
 	install -d $(call to,$(INCLUDEDIR)) $(call to,$(LIBDIR)/pkgconfig)
-	install -m 644 include/reeve.h $(call to,$(INCLUDEDIR)/reeve.h)
+	install -m 644 include/reeve.h include/reeve_sim.h $(call to,$(INCLUDEDIR))
 	install -m 644 $(archive) $(call to,$(LIBDIR)/libreeve.a)
 	install -m 755 $(B)/$(SONAME) $(call to,$(LIBDIR)/$(SONAME))
 	ln -sf $(SONAME) $(call to,$(LIBDIR)/libreeve.so)
 	install -m 644 $(B)/reeve.pc $(call to,$(LIBDIR)/pkgconfig/reeve.pc)
 
 uninstall: ## what install put there
-	rm -f $(call to,$(INCLUDEDIR)/reeve.h) $(call to,$(LIBDIR)/libreeve.a) \
+	rm -f $(call to,$(INCLUDEDIR)/reeve.h) $(call to,$(INCLUDEDIR)/reeve_sim.h) \
+		$(call to,$(LIBDIR)/libreeve.a) \
 		$(call to,$(LIBDIR)/$(SONAME)) $(call to,$(LIBDIR)/libreeve.so) \
 		$(call to,$(LIBDIR)/pkgconfig/reeve.pc)
 

@@ -15,7 +15,7 @@
 static int64_t virtual_ns;
 static unsigned virtual_steps;
 static bool virtual_late; /* as late as the loop allows; otherwise each timer is on time */
-static struct kernel_room virtual_room;
+static struct kernel_room virtual_room, real_room;
 
 static int64_t virtual_now(struct kernel *k)
 {
@@ -30,7 +30,7 @@ static void virtual_step(struct kernel *k, int64_t until)
     virtual_steps++;
     if (next < until && !virtual_late)
         until = next;
-    uring_room.step(k, until == CLOCK_NEVER ? CLOCK_NEVER : 0);
+    real_room.step(k, until == CLOCK_NEVER ? CLOCK_NEVER : 0);
     if (until != CLOCK_NEVER && until > virtual_ns)
         virtual_ns = until;
 }
@@ -51,7 +51,7 @@ static int virtual_enter(void *arg)
     struct virtual_first *first = arg;
     struct worker *w = worker_self;
 
-    virtual_room = uring_room;
+    virtual_room = real_room = *w->kernel->room;
     virtual_room.now = virtual_now;
     virtual_room.step = virtual_step;
     virtual_ns = w->now;

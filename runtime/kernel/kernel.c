@@ -10,17 +10,20 @@
 int kernel_open(struct kernel **out_k, const struct kernel_config *config)
 {
     int err;
+    const struct kernel_room *room = &uring_room;
 
-    if (strcmp(config->backend, "auto") != 0 && strcmp(config->backend, uring_room.name) != 0) {
-        report("backend \"%s\" is unknown: \"auto\" or \"uring\"", config->backend);
+    if (strcmp(config->backend, "sim") == 0) {
+        room = &sim_room;
+    } else if (strcmp(config->backend, "auto") != 0 && strcmp(config->backend, room->name) != 0) {
+        report("backend \"%s\" is unknown: \"auto\", \"uring\" or \"sim\"", config->backend);
         return -EINVAL;
     }
-    err = uring_room.open(out_k, config);
+    err = room->open(out_k, config);
     if (err < 0)
         return err;
     err = fds_new(*out_k);
     if (err < 0)
-        uring_room.close(*out_k);
+        room->close(*out_k);
     return err;
 }
 

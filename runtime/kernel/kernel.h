@@ -78,9 +78,11 @@ struct fd_identity {
     uint64_t device, inode;
 };
 
+struct sim_config;
 struct kernel_config {
     const char *backend;
     unsigned ring_entries, cq_entries;
+    struct sim_config *sim; /* of a simulated world */
 };
 
 struct kernel;
@@ -131,9 +133,14 @@ struct kernel {
     const struct kernel_room *room;
     struct fds *fds;  /* this worker's descriptors: fds.h */
     size_t under_way; /* operations but watches: submitted, not done */
+    /* What only a simulated world has: a say in who runs next, one of n (NULL: first come, first
+     * served); and a last word, when it knows that this run comes to no end. */
+    unsigned (*choose)(struct kernel *k, unsigned n);
+    const char *verdict;
 };
 
 extern const struct kernel_room uring_room;
+extern const struct kernel_room sim_room;
 
 /* Opens the room that config names, or the best one. */
 int kernel_open(struct kernel **out_k, const struct kernel_config *config);

@@ -19,6 +19,7 @@
 #include "sched/group.h"
 #include "sched/options.h"
 #include "sched/record.h"
+#include "sched/run.h"
 #include "sched/wait.h"
 
 static __thread bool forked;
@@ -189,25 +190,21 @@ static int run(struct worker *w, rv_fn *fn, void *arg)
     return w->deadlocked && first.result < 0 ? -EDEADLK : first.result;
 }
 
-int rv_run(rv_fn *fn, void *arg, const rv_options *opt)
+int run_as(const char *call, const struct settings *settings, rv_fn *fn, void *arg)
 {
     static pthread_once_t first_time = PTHREAD_ONCE_INIT;
-    struct settings settings;
     struct worker *w;
     sigset_t before;
     int err;
 
-    USAGE(fn != NULL, "rv_run: the function is NULL");
-    USAGE(worker_self == NULL, "rv_run: this thread runs tasks already; spawn one with rv_go()");
+    USAGE(fn != NULL, "%s: the function is NULL", call);
+    USAGE(worker_self == NULL, "%s: this thread runs tasks already; spawn one with rv_go()", call);
     pthread_once(&first_time, once);
-    err = options_read(&settings, opt);
-    if (err < 0)
-        return err;
     w = aligned_alloc(_Alignof(struct worker), sizeof *w);
     if (w == NULL)
         return -ENOMEM;
     memset(w, 0, sizeof *w);
-    err = start(w, &settings);
+    err = start(w, settings);
     if (err == 0) {
         block_sigpipe(&before);
         worker_self = w;
@@ -218,4 +215,12 @@ int rv_run(rv_fn *fn, void *arg, const rv_options *opt)
     }
     free(w);
     return err;
+}
+
+int rv_run(rv_fn *fn, void *arg, const rv_options *opt)
+{
+    struct settings settings;
+    int err = options_read(&settings, opt);
+
+    return err < 0 ? err : run_as("rv_run", &settings, fn, arg);
 }
