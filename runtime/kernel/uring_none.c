@@ -2,15 +2,15 @@
  * so that nothing else need know: it cannot be opened, and says why.
  */
 #include <errno.h>
+#include <stdio.h>
 
-#include "base/report.h"
 #include "kernel/kernel.h"
 
-static int none_open(struct kernel **out_k, const struct kernel_config *config)
+static int none_open(struct kernel **out_k, const struct kernel_config *config, char *why)
 {
     (void)out_k;
     (void)config;
-    report("io_uring: this library was built without it");
+    snprintf(why, KERNEL_WHY, "io_uring: this library was built without it");
     return -ENOSYS;
 }
 
