@@ -6,6 +6,7 @@
 #   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
 #   tests/t_uring*.c                     the same, where there is a liburing
 #   tests/t_*.sh                         one TAP script each
+#   tests/without_uring.c                runs another program where io_uring is forbidden
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
 #   examples/*.c                         one program each; they see the public header alone;
 #                                        examples/tour-*.c are parts of examples/tour
@@ -139,6 +140,7 @@ tests_c := $(sort $(filter-out $(tests_without),$(wildcard tests/t_*.c)))
 tests_cxx := $(sort $(wildcard tests/t_*.cc))
 tests_sh := $(sort $(wildcard tests/t_*.sh))
 tests_arch := $(filter tests/t_switch%,$(tests_c))
+tests_runner := tests/without_uring.c
 tests_lib := $(filter-out $(tests_arch),$(tests_c))
 bench_programs := $(sort $(wildcard bench/b_*.c))
 bench_shared := $(filter-out $(bench_programs),$(sort $(wildcard bench/*.c)))
@@ -244,6 +246,10 @@ $(call programs,$(tests_lib)): $(B)/%: %.c $(B)/%.o $(parts)
 	$(call say,LD,$@)
 	$(call link,$(CC)) $(libs) -lm -o $@
 
+$(call programs,$(tests_runner)): $(B)/%: %.c $(B)/%.o
+	$(call say,LD,$@)
+	$(call link,$(CC)) -o $@
+
 $(call programs,$(tests_cxx)): $(B)/%: %.cc $(B)/%.o $(parts)
 	$(call say,LD,$@)
 	$(call link,$(CXX)) $(libs) -o $@
@@ -261,6 +267,7 @@ $(foreach e,$(examples),$(eval \
 	$(call programs,$(e)): $(call objects,$(filter $(basename $(e))-%,$(examples_parts)))))
 
 everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared)
+everything += $(tests_runner)
 everything += $(examples) $(examples_parts)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
 
@@ -273,8 +280,12 @@ for_scripts += SOURCES='$(lib_sources)' LIBS='$(libs) -lm'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-.PHONY: check check-asan check-tsan check-arch tests examples
-tests: $(call programs,$(tests_c) $(tests_cxx)) ## build the tests, run none
+# What there is to try again on another backend.
+on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
+on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
+
+.PHONY: check check-asan check-tsan check-epoll check-nouring check-arch tests examples
+tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
@@ -287,6 +298,14 @@ check-asan: ## the tests under ASan and UBSan
 
 check-tsan: ## the tests under TSan
 	+$(MAKE) check SAN=thread
+
+check-epoll: all tests examples ## the tests of the library on the epoll backend
+	$(Q)MAKEFLAGS= $(for_scripts) REEVE_BACKEND=epoll $(still) \
+		prove -j$(JOBS) --exec '' $(on_backends)
+
+check-nouring: all tests examples ## the same, where a seccomp filter forbids io_uring
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) \
+		prove -j$(JOBS) --exec $(call programs,$(tests_runner)) $(on_backends)
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh

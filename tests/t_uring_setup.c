@@ -2,16 +2,12 @@
 // LINK: -Wl,--wrap=io_uring_submit_and_wait,--wrap=io_uring_submit_and_wait_timeout
 // LINK: -Wl,--wrap=io_uring_submit_and_get_events,--wrap=io_uring_submit
 // LINK: -Wl,--wrap=io_uring_queue_init_params
+#include "tests/forbid.h"
 #include "tests/uring_faults.h"
 
 #include <grp.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 /* ---- a set-up that refuses ---- */
 
@@ -51,13 +47,15 @@ static int work(void *unused)
     return work_all(4, 5);
 }
 
+static const rv_options ring_or_nothing = {.backend = "uring"};
+
 static int run_and_listen(const rv_options *options)
 {
     int memory = MUST(memfd_create("words", MFD_CLOEXEC)), err = MUST(dup(2)), result;
     ssize_t n;
 
     MUST(dup2(memory, 2));
-    result = rv_run(work, NULL, options);
+    result = rv_run(work, NULL, options ? options : &ring_or_nothing);
     MUST(dup2(err, 2));
     n = pread(memory, words, sizeof words - 1, 0);
     words[n > 0 ? n : 0] = 0;
@@ -110,7 +108,7 @@ TEST(a_kernel_is_asked_for_all_that_it_knows)
 
 TEST(hazard_30_a_ring_that_does_not_fit_is_halved_and_says_so)
 {
-    const rv_options big = {.ring_entries = 256};
+    const rv_options big = {.backend = "uring", .ring_entries = 256};
 
     setup.entries_most = 32;
     CHECK_EQ(run_and_listen(&big), 0);
@@ -139,34 +137,12 @@ TEST(hazard_29_a_ring_that_is_refused_is_explained)
 
 /* ---- the real thing ---- */
 
-/* From here on these system calls fail, as in a container. */
-static void forbid(const int *calls, int count, int error)
-{
-    struct sock_filter program[16];
-    struct sock_fprog filter = {.filter = program};
-    unsigned short n = 0;
-
-    program[n++] =
-        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (int i = 0; i < count; i++) {
-        program[n++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
-        program[n++] =
-            (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error);
-    }
-    program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    filter.len = n;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
-        SKIP("no seccomp filters here");
-}
-
 TEST(hazard_29_a_filter_that_forbids_io_uring_is_named)
 {
     const int calls[] = {SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register};
     int before = count_fds();
 
-    forbid(calls, 3, EPERM);
+    FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), -EPERM);
     CHECK_SAID("seccomp");
     CHECK_EQ(count_fds(), before);
@@ -176,7 +152,7 @@ TEST(hazard_29_a_filter_that_hides_io_uring_is_understood)
 {
     const int calls[] = {SYS_io_uring_setup};
 
-    forbid(calls, 1, ENOSYS);
+    FORBID(calls, ENOSYS);
     CHECK_EQ(run_and_listen(NULL), -ENOSYS);
     CHECK_SAID("this kernel has none");
 }
@@ -186,7 +162,7 @@ TEST(hazard_29_a_filter_that_lets_a_ring_be_made_and_not_used_is_found_at_the_st
     const int calls[] = {SYS_io_uring_enter};
     int before = count_fds();
 
-    forbid(calls, 1, EPERM);
+    FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), -EPERM);
     CHECK_SAID("forbidden");
     CHECK_EQ(count_fds(), before);
@@ -196,7 +172,7 @@ TEST(what_only_makes_it_faster_may_be_forbidden)
 {
     const int calls[] = {SYS_io_uring_register};
 
-    forbid(calls, 1, EPERM);
+    FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), 0);
 }
 
@@ -253,6 +229,6 @@ TEST(a_runtime_leaves_no_descriptor_behind)
     int before = count_fds();
 
     for (int i = 0; i < 20; i++)
-        CHECK_EQ(rv_run(work, NULL, NULL), 0);
+        CHECK_EQ(rv_run(work, NULL, &ring_or_nothing), 0);
     CHECK_EQ(count_fds(), before);
 }

@@ -1,9 +1,9 @@
 /* helpers.c: threads that block so that a worker need not. See helpers.h.
  *
  * The interrupting signal is SIGURG: nobody loses by a handler that does nothing, since its default
- * is to be ignored, and a stray one harms nobody. Where the program has a handler of its own for it,
- * that stays, and the highest real-time signal without one is taken. It is installed with the
- * process's first helper and what was there before is put back with its last pool; not if
+ * is to be ignored, and a stray one harms nobody. Where the program has a handler of its own for
+ * it, that stays, and the highest real-time signal without one is taken. Ours is installed with
+ * the process's first helper, and what was there before is put back with its last pool; not if
  * somebody has put another in its place.
  *
  * Rejected: pthread_cancel(), which unwinds through the caller's frames and cannot be told from a

@@ -7,11 +7,11 @@
  * that never needs one never has one. The pool knows nothing of what a job does: job->run() is
  * called on a helper, once. When a finished job lies there, the bell (an eventfd) rings.
  *
- * A running job cannot be taken back. It can be interrupted: its helper gets a signal whose handler
- * does nothing and restarts nothing, so that a sleep in the kernel that can end early does, with
- * EINTR. One signal may hit just before the call that it is meant for, so helpers_nag() repeats it
- * until the job is finished; and what it hits may be the helper's next job, which must bear an EINTR
- * that nobody wanted. What sleeps uninterruptibly sleeps on (a disk).
+ * A running job cannot be taken back. It can be interrupted: its helper gets a signal whose
+ * handler does nothing and restarts nothing, so that a sleep in the kernel that can end early does,
+ * with EINTR. One signal may hit just before the call that it is meant for, so helpers_nag()
+ * repeats it until the job is finished; and what it hits may be the helper's next job, which must
+ * bear an EINTR that nobody wanted. What sleeps uninterruptibly sleeps on (a disk).
  *
  * All signals but that one and those of the processor's own faults are blocked in helpers: the
  * program's handlers run on its own threads.

@@ -2,8 +2,9 @@
  *
  * plain_try() does what can be done on the spot, in the worker's own thread and without waiting for
  * anything. For the rest it says who is to do it: plain_run() on a helper. No flag of a descriptor
- * is changed for that (hazard 50); so of a descriptor without O_NONBLOCK the worker asks poll(2), and
- * where that says yes a helper makes the call: it could still block, if somebody else was faster.
+ * is changed for that (hazard 50); so of a descriptor without O_NONBLOCK the worker asks poll(2),
+ * and where that says yes a helper makes the call: it could still block, if somebody else was
+ * faster.
  */
 #ifndef KERNEL_PLAIN_H
 #define KERNEL_PLAIN_H
