@@ -38,6 +38,7 @@ A ?=
 JOBS ?= 2
 TARGET := $(shell $(CC) -dumpmachine)
 ARCH ?= $(firstword $(subst -, ,$(TARGET)))
+WORLDS ?= $(if $(filter no,$(URING)),,uring) epoll sim
 PORT ?= $(if $(wildcard arch/$(ARCH)/.),$(ARCH),ucontext)
 
 # What starts a program of another CPU: qemu, with the libraries of the cross compiler.
@@ -113,9 +114,9 @@ common := $(optimise) $(harden) -fasynchronous-unwind-tables -fno-plt -pthread
 flags_lib := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIC -fvisibility=hidden \
 	-fno-semantic-interposition -ftls-model=initial-exec \
 	$(call known,-fno-tree-slp-vectorize) $(CFLAGS)
-small := $(if $(RUN),-DTAP_SMALL=1)
-flags_inside := -std=gnu11 $(warnings_c) $(common) $(inside) $(small) -fPIE $(CFLAGS)
-flags_inside_cxx := -std=gnu++17 $(warnings) $(common) $(inside) $(small) -fPIE $(CXXFLAGS)
+told := $(if $(RUN),-DTAP_SMALL=1) $(if $(filter no,$(URING)),-DTAP_URING=0)
+flags_inside := -std=gnu11 $(warnings_c) $(common) $(inside) $(told) -fPIE $(CFLAGS)
+flags_inside_cxx := -std=gnu++17 $(warnings) $(common) $(inside) $(told) -fPIE $(CXXFLAGS)
 flags_outside := -std=gnu11 $(warnings_c) $(common) -Iinclude -fPIE $(CFLAGS)
 flags_link := $(filter -f%,$(optimise)) -pthread $(harden_link) $(LDFLAGS)
 
@@ -284,7 +285,7 @@ still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo
 on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
 on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
 
-.PHONY: check check-asan check-tsan check-epoll check-nouring check-arch tests examples
+.PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch tests examples
 tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
@@ -292,6 +293,11 @@ check: all tests examples ## build and run the tests; T=chan: those whose name h
 	$(if $(chosen),,$(error no test matches T=$(T)))
 	$(if $(tests_without),@echo '  no liburing for $(CC): without $(tests_without)')
 	$(Q)MAKEFLAGS= $(for_scripts) $(still) prove -j$(JOBS) --exec '$(if $(RUN),tests/run)' $(chosen)
+
+check-worlds: all tests examples ## the tests in each world, and a table; WORLDS='uring sim', T=
+	$(if $(chosen),,$(error no test matches T=$(T)))
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) tools/worlds -j$(JOBS) $(if $(V),-v) $(WORLDS) -- \
+		$(chosen)
 
 check-asan: ## the tests under ASan and UBSan
 	+$(MAKE) check SAN=address

@@ -78,6 +78,7 @@ TEST(hazard_26_each_kernel_gets_the_flags_that_it_knows)
                                      IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_SINGLE_ISSUER,
                                      IORING_SETUP_DEFER_TASKRUN};
 
+    ONLY_ON_URING("io_uring itself");
     for (unsigned subset = 0; subset < 32; subset++) {
         setup.flags_refused = 0;
         for (int i = 0; i < 5; i++)
@@ -99,6 +100,7 @@ TEST(a_kernel_is_asked_for_all_that_it_knows)
     const unsigned wanted[] = {0, submit_all, submit_all | coop, submit_all | coop | single,
                                submit_all | single | defer};
 
+    ONLY_ON_URING("io_uring itself");
     for (int i = 0; i < 5; i++) {
         setup.flags_refused = all & ~kernels[i];
         CHECK_EQ(run_and_listen(NULL), 0);
@@ -110,6 +112,7 @@ TEST(hazard_30_a_ring_that_does_not_fit_is_halved_and_says_so)
 {
     const rv_options big = {.backend = "uring", .ring_entries = 256};
 
+    ONLY_ON_URING("io_uring itself");
     setup.entries_most = 32;
     CHECK_EQ(run_and_listen(&big), 0);
     CHECK_EQ(setup.entries, 32);
@@ -121,6 +124,7 @@ TEST(hazard_30_a_ring_that_does_not_fit_is_halved_and_says_so)
 
 TEST(hazard_29_a_ring_that_is_refused_is_explained)
 {
+    ONLY_ON_URING("io_uring itself");
     setup.error = -EPERM;
     CHECK_EQ(run_and_listen(NULL), -EPERM);
     CHECK_SAID("seccomp");
@@ -140,18 +144,20 @@ TEST(hazard_29_a_ring_that_is_refused_is_explained)
 TEST(hazard_29_a_filter_that_forbids_io_uring_is_named)
 {
     const int calls[] = {SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register};
-    int before = count_fds();
+    int before = count_in("/proc/self/fd");
 
+    ONLY_ON_URING("io_uring itself");
     FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), -EPERM);
     CHECK_SAID("seccomp");
-    CHECK_EQ(count_fds(), before);
+    CHECK_EQ(count_in("/proc/self/fd"), before);
 }
 
 TEST(hazard_29_a_filter_that_hides_io_uring_is_understood)
 {
     const int calls[] = {SYS_io_uring_setup};
 
+    ONLY_ON_URING("io_uring itself");
     FORBID(calls, ENOSYS);
     CHECK_EQ(run_and_listen(NULL), -ENOSYS);
     CHECK_SAID("this kernel has none");
@@ -160,18 +166,20 @@ TEST(hazard_29_a_filter_that_hides_io_uring_is_understood)
 TEST(hazard_29_a_filter_that_lets_a_ring_be_made_and_not_used_is_found_at_the_start)
 {
     const int calls[] = {SYS_io_uring_enter};
-    int before = count_fds();
+    int before = count_in("/proc/self/fd");
 
+    ONLY_ON_URING("io_uring itself");
     FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), -EPERM);
     CHECK_SAID("forbidden");
-    CHECK_EQ(count_fds(), before);
+    CHECK_EQ(count_in("/proc/self/fd"), before);
 }
 
 TEST(what_only_makes_it_faster_may_be_forbidden)
 {
     const int calls[] = {SYS_io_uring_register};
 
+    ONLY_ON_URING("io_uring itself");
     FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), 0);
 }
@@ -181,6 +189,7 @@ TEST(hazard_30_without_lockable_memory_it_runs_or_says_what_to_raise)
     const struct rlimit none = {0, 0};
     int result;
 
+    ONLY_ON_URING("io_uring itself");
     if (getuid() != 0)
         SKIP("needs root, to become nobody");
     MUST(setrlimit(RLIMIT_MEMLOCK, &none));
@@ -219,6 +228,7 @@ static int look_at_descriptors(void *unused)
 
 TEST(hazard_32_no_descriptor_is_passed_on_to_other_programs)
 {
+    NOT_IN_SIM("real descriptors: flags");
     for (int i = 0; i < LOOKED_AT; i++)
         there_before[i] = fcntl(i, F_GETFD) >= 0;
     CHECK_EQ(rv_run(look_at_descriptors, NULL, NULL), 0);
@@ -226,9 +236,9 @@ TEST(hazard_32_no_descriptor_is_passed_on_to_other_programs)
 
 TEST(a_runtime_leaves_no_descriptor_behind)
 {
-    int before = count_fds();
+    int before = count_in("/proc/self/fd");
 
     for (int i = 0; i < 20; i++)
         CHECK_EQ(rv_run(work, NULL, &ring_or_nothing), 0);
-    CHECK_EQ(count_fds(), before);
+    CHECK_EQ(count_in("/proc/self/fd"), before);
 }

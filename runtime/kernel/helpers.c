@@ -142,7 +142,7 @@ static void *help(void *arg)
         finish(h, job, job->run(job));
     }
     h->alive--;
-    me->state = HELPER_ENDED;
+    me->ended = true;
     pthread_mutex_unlock(&h->lock);
     return NULL;
 }
@@ -164,9 +164,9 @@ static struct helper *unused(struct helpers *h)
     for (unsigned i = 0; i < h->most; i++) {
         struct helper *one = &h->helper[i];
 
-        if (one->state == HELPER_ENDED)
+        if (one->made && one->ended)
             pthread_join(one->thread, NULL);
-        if (one->state != HELPER_ALIVE)
+        if (!one->made || one->ended)
             return one;
     }
     return NULL;
@@ -189,7 +189,7 @@ static void make_helper(struct helpers *h)
     err = pthread_create(&one->thread, NULL, help, one);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err == 0) {
-        one->state = HELPER_ALIVE;
+        one->made = true;
         h->alive++;
     }
 }
@@ -224,7 +224,7 @@ void helpers_fini(struct helpers *h)
     pthread_cond_broadcast(&h->work);
     pthread_mutex_unlock(&h->lock);
     for (unsigned i = 0; i < h->most; i++)
-        if (h->helper[i].state != HELPER_UNUSED)
+        if (h->helper[i].made)
             pthread_join(h->helper[i].thread, NULL);
     if (h->interruptible)
         interruption_end();

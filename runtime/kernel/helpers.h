@@ -41,13 +41,12 @@ struct helper_job {
     uint8_t state;         /* enum helper_job_state */
 };
 
-enum helper_state { HELPER_UNUSED, HELPER_ALIVE, HELPER_ENDED };
-
 struct helper {
     pthread_t thread;
     struct helpers *pool;
     struct helper_job *job; /* that it runs, or NULL */
-    uint8_t state;          /* enum helper_state; an ended one is yet to be joined */
+    bool ended;
+    bool made; /* the owner's own: yet to be joined */
 };
 
 struct helpers {
