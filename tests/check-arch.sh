@@ -1,6 +1,6 @@
 #!/bin/sh
 # check-arch.sh: builds and runs the tests of the switch for every port that this machine can
-# run, or for one:
+# run, and for the CPUs that it emulates the whole suite; or the tests of the switch for one port:
 #     tests/check-arch.sh                      all
 #     tests/check-arch.sh PORT CC [RUNNER...]  one, e.g. riscv64 riscv64-linux-gnu-gcc qemu-riscv64
 # TAP on stdout: a line for each way of building. BUILD is the folder to build in (build/arch).
@@ -108,6 +108,22 @@ step() { # port cc flags [runner...]
     esac
 }
 
+# Everything, the library included, as that CPU runs it.
+suite() { # port cc runner
+    what="$1, the whole suite, $2, $3"
+    for program in "$2" "${2%gcc}g++" "$3"; do
+        have "$program" || { skip "$what" "no $program"; return; }
+    done
+    mkdir -p "$BUILD" || exit 2
+    log=$BUILD/$1-suite
+    if make -j2 --no-print-directory CC="$2" check >"$log" 2>&1; then
+        result ok "$what: $(sed -n 's/^Files=.*Tests=\([0-9]*\),.*/\1/p' "$log") tests"
+    else
+        sed -n '/^Test Summary/,$p; / error: /p' "$log" >"$log-faults"
+        result "not ok" "$what" "$log-faults"
+    fi
+}
+
 native() { # port
     for cc in gcc clang; do
         for flags in -O2 -O0 "-O3 -flto" "-O2 -D_FORTIFY_SOURCE=3"; do
@@ -142,6 +158,7 @@ all() {
         # Where SVE is, gdb 13 reads d8-d15 of every frame from the CPU; and it cannot read
         # signed return addresses from the stub.
         step aarch64 aarch64-linux-gnu-gcc "-O2 -static" qemu-aarch64 -cpu cortex-a72
+        suite aarch64 aarch64-linux-gnu-gcc qemu-aarch64
     fi
     if [ "$(uname -m)" != riscv64 ]; then
         for flags in -O2 -O0 "-O3 -flto" "-O2 -D_FORTIFY_SOURCE=3"; do
@@ -149,6 +166,7 @@ all() {
         done
         try ucontext riscv64-linux-gnu-gcc "-O2 -static" qemu-riscv64
         step riscv64 riscv64-linux-gnu-gcc "-O2 -static" qemu-riscv64
+        suite riscv64 riscv64-linux-gnu-gcc qemu-riscv64
     fi
 }
 
