@@ -9,17 +9,9 @@
 #ifndef URING_FAULTS_H
 #define URING_FAULTS_H
 
-#include "tests/backend.h"
 #include "tests/net.h"
 
-/* Such a program is about io_uring, and has nothing to say elsewhere. */
-__attribute__((constructor)) static void skip_without_a_ring(void)
-{
-    if (backend_is("uring"))
-        return;
-    printf("1..0 # SKIP it is about io_uring, and the backend here is %s\n", backend_here());
-    exit(0);
-}
+#include <liburing.h>
 
 int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr);
 int __real_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe,
