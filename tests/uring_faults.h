@@ -9,15 +9,16 @@
 #ifndef URING_FAULTS_H
 #define URING_FAULTS_H
 
-#include "tests/backend.h"
 #include "tests/net.h"
+
+#include <liburing.h>
 
 /* Such a program is about io_uring, and has nothing to say elsewhere. */
 __attribute__((constructor)) static void skip_without_a_ring(void)
 {
-    if (backend_is("uring"))
+    if (strcmp(tap_world(), "uring") == 0)
         return;
-    printf("1..0 # SKIP it is about io_uring, and the backend here is %s\n", backend_here());
+    printf("1..0 # SKIP it is about io_uring, and the backend here is %s\n", tap_world());
     exit(0);
 }
 

@@ -145,6 +145,9 @@ static ssize_t put_in_net(struct sim *w, struct sim_socket *s, struct message *m
         lose(w, m);
         return len;
     }
+    if (s->last_arrival > w->now && at <= s->last_arrival && !sim_has(w, RV_SIM_LOSS))
+        at = s->last_arrival + 1; /* no overtaking */
+    s->last_arrival = at;
     m->from = s;
     sim_hold(&s->o);
     m->event.happen = arrives;

@@ -55,6 +55,7 @@ struct sim_socket {
     struct link on_hopeful;
     struct link messages;
     size_t messages_bytes, messages_count;
+    int64_t last_arrival; /* of what this one sent to a network */
     struct sim_option options[SIM_OPTIONS_MAX];
     unsigned option_count;
 };
