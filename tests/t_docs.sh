@@ -55,7 +55,8 @@ complete() { # page block
         cat "$dir/$2.c"
         return
     fi
-    printf '#include <errno.h>\n#include <reeve_sim.h>\nint fragment(void);\nint fragment(void)\n{\n'
+    printf '#include <errno.h>\n#include <reeve_sim.h>\n'
+    printf 'int fragment(void);\nint fragment(void)\n{\n'
     note "$2" given
     echo "#line $(($2 + 1)) \"$1\""
     cat "$dir/$2.c"
