@@ -8,7 +8,8 @@
 #   tests/t_*.sh                         one TAP script each
 #   tests/without_uring.c                runs another program where io_uring is forbidden
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
-#   examples/*.c                         one program each; they see the public header alone;
+#   libs/sim_guard/*.c                   a library of its own, over the public header
+#   examples/*.c                         one program each; they see the public headers alone;
 #                                        examples/tour-*.c are parts of examples/tour
 #
 # A test may say in its source, at the start of a line, what its build needs beyond that:
@@ -117,6 +118,8 @@ flags_lib := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIC -fvisibility=hid
 told := $(if $(RUN),-DTAP_SMALL=1) $(if $(filter no,$(URING)),-DTAP_URING=0)
 flags_inside := -std=gnu11 $(warnings_c) $(common) $(inside) $(told) -fPIE $(CFLAGS)
 flags_inside_cxx := -std=gnu++17 $(warnings) $(common) $(inside) $(told) -fPIE $(CXXFLAGS)
+flags_guard := -std=gnu11 $(warnings_c) -O2 -g $(harden) -D_GNU_SOURCE -Iinclude -fPIC \
+	-fvisibility=hidden $(CFLAGS) -U_FORTIFY_SOURCE
 flags_outside := -std=gnu11 $(warnings_c) $(common) -Iinclude -fPIE $(CFLAGS)
 flags_link := $(filter -f%,$(optimise)) -pthread $(harden_link) $(LDFLAGS)
 
@@ -136,6 +139,7 @@ $(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard
 endif
 endif
 
+guard_sources := $(sort $(wildcard libs/sim_guard/*.c))
 tests_without := $(if $(filter no,$(URING)),$(wildcard tests/t_uring*.c))
 tests_c := $(sort $(filter-out $(tests_without),$(wildcard tests/t_*.c)))
 tests_cxx := $(sort $(wildcard tests/t_*.cc))
@@ -156,13 +160,14 @@ chosen := $(if $(T),$(matching),$(tests))
 # The library as others get it. Its own names have no project prefix, so they must not leave it:
 # in the static library too, hidden symbols are made local. Tests link the parts instead.
 archive := $(B)/libreeve.a
+guard := $(B)/libreeve_sim_guard.a
 shared := $(if $(SAN),,$(B)/$(SONAME) $(B)/libreeve.so)
 parts := $(B)/parts.a
 
 # ---- the first target ----
 
 .PHONY: all
-all: $(archive) $(shared) ## the static and the shared library, in build/<variant>/
+all: $(archive) $(shared) $(guard) ## the libraries, in build/<variant>/
 
 # ---- rules ----
 
@@ -180,7 +185,7 @@ $(B)/flags: FORCE
 	$(call stamp,$(CC) $(CXX) $(flags_lib) $(flags_inside_cxx) $(flags_link))
 
 $(B)/sources: FORCE
-	$(call stamp,$(lib_sources) $(bench_shared) $(examples_parts))
+	$(call stamp,$(lib_sources) $(guard_sources) $(bench_shared) $(examples_parts))
 
 asked = $$(sed -n 's,^// $(1): ,,p' $<)
 compile = $(Q)mkdir -p $(@D) && $(1) -MMD -MP -c $< -o $@
@@ -196,6 +201,10 @@ $(B)/arch/%.o: arch/%.c $(B)/flags
 $(B)/runtime/%.o: runtime/%.c $(B)/flags
 	$(call say,CC,$<)
 	$(call compile,$(CC) $(flags_lib))
+
+$(B)/libs/%.o: libs/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(call compile,$(CC) $(flags_guard))
 
 $(B)/tests/%.o: tests/%.c $(B)/flags
 	$(call say,CC,$<)
@@ -227,6 +236,12 @@ else # a sanitizer's section groups do not survive this
 $(archive): $(parts)
 	$(Q)cp $< $@
 endif
+
+$(guard): $(call objects,$(guard_sources)) $(B)/sources
+	$(call say,AR,$@)
+	$(Q)$(CC) $(CFLAGS) -nostdlib -r $(filter %.o,$^) -o $(B)/sim_guard.o
+	$(Q)$(OBJCOPY) --localize-hidden $(B)/sim_guard.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/sim_guard.o
 
 $(B)/$(SONAME): $(call objects,$(lib_sources)) $(B)/sources
 	$(call say,LD,$@)
@@ -267,9 +282,8 @@ $(call programs,$(examples)): $(B)/%: %.c $(B)/%.o $(archive) $(B)/sources
 $(foreach e,$(examples),$(eval \
 	$(call programs,$(e)): $(call objects,$(filter $(basename $(e))-%,$(examples_parts)))))
 
-everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared)
-everything += $(tests_runner)
-everything += $(examples) $(examples_parts)
+everything := $(lib_sources) $(guard_sources) $(tests_c) $(tests_cxx) $(tests_runner)
+everything += $(bench_programs) $(bench_shared) $(examples) $(examples_parts)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
 
 # ---- tests ----
@@ -325,7 +339,7 @@ tidy: ## the style, as a check: layers, lengths, names, format
 	tools/tidy
 
 format: ## lay the sources out anew, with clang-format 14
-	find include arch runtime tests bench examples -name '*.[ch]' -o -name '*.cc' | \
+	find include arch runtime libs tests bench examples -name '*.[ch]' -o -name '*.cc' | \
 		xargs clang-format-14 -i
 
 tidy-deep: ## cppcheck and clang-tidy over the library; slow
@@ -355,25 +369,27 @@ demo: $(B)/examples/tour ## build and run examples/tour.c
 
 .PHONY: install uninstall
 to = $(DESTDIR)$(1)
-$(B)/reeve.pc: tools/reeve.pc.in FORCE
+$(B)/%.pc: tools/%.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(libs)|' $< | sed 's/ *$$//' >$@
 
-install: all $(B)/reeve.pc ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
+pcs := $(B)/reeve.pc $(B)/reeve-sim.pc
+install: all $(pcs) ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
 	$(if $(SAN),$(error a sanitizer build is not for others))
 	install -d $(call to,$(INCLUDEDIR)) $(call to,$(LIBDIR)/pkgconfig)
 	install -m 644 include/reeve.h include/reeve_sim.h $(call to,$(INCLUDEDIR))
 	install -m 644 $(archive) $(call to,$(LIBDIR)/libreeve.a)
+	install -m 644 $(guard) $(call to,$(LIBDIR)/libreeve_sim_guard.a)
 	install -m 755 $(B)/$(SONAME) $(call to,$(LIBDIR)/$(SONAME))
 	ln -sf $(SONAME) $(call to,$(LIBDIR)/libreeve.so)
-	install -m 644 $(B)/reeve.pc $(call to,$(LIBDIR)/pkgconfig/reeve.pc)
+	install -m 644 $(pcs) $(call to,$(LIBDIR)/pkgconfig)
 
 uninstall: ## what install put there
 	rm -f $(call to,$(INCLUDEDIR)/reeve.h) $(call to,$(INCLUDEDIR)/reeve_sim.h) \
-		$(call to,$(LIBDIR)/libreeve.a) \
+		$(call to,$(LIBDIR)/libreeve.a) $(call to,$(LIBDIR)/libreeve_sim_guard.a) \
 		$(call to,$(LIBDIR)/$(SONAME)) $(call to,$(LIBDIR)/libreeve.so) \
-		$(call to,$(LIBDIR)/pkgconfig/reeve.pc)
+		$(call to,$(LIBDIR)/pkgconfig/reeve.pc) $(call to,$(LIBDIR)/pkgconfig/reeve-sim.pc)
 
 # ---- the rest ----
 
@@ -390,6 +406,8 @@ compile_commands.json: FORCE ## for clangd
 	@{ echo '['; \
 	$(foreach s,$(filter %.c,$(lib_sources)),echo \
 		'$(call entry,$(s),$(CC) $(flags_lib))';) \
+	$(foreach s,$(guard_sources),echo \
+		'$(call entry,$(s),$(CC) $(flags_guard))';) \
 	$(foreach s,$(tests_c) $(bench_programs) $(bench_shared),echo \
 		'$(call entry,$(s),$(CC) $(flags_inside))';) \
 	$(foreach s,$(tests_cxx),echo \
