@@ -133,14 +133,15 @@ int rv_sim_run(uint64_t seed, const rv_sim_options *opt, rv_fn *fn, void *arg)
 {
     struct settings s;
     int result = settle(&s, seed, opt);
-    char what[64];
+    char what[128];
 
     if (result < 0)
         return result;
     watch_signals();
     result = run_once(&s, fn, arg);
     if (result < 0) {
-        snprintf(what, sizeof what, "%s", s.sim.findings ? "see above" : strerror(-result));
+        snprintf(what, sizeof what, "%s (hash %016llx)",
+                 s.sim.findings ? "see above" : strerror(-result), (unsigned long long)last.hash);
         say_seed(seed, what);
     }
     return result;
