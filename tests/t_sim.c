@@ -375,9 +375,6 @@ TEST_DIES(a_real_world_has_no_power_cuts, "rv_sim_random: this world is real")
 {
     rv_options opt = {.backend = "auto"};
 
-<<<<<<< HEAD
-=======
     setenv("REEVE_BACKEND", "auto", 1);
->>>>>>> main
     (void)rv_run(fail, NULL, &opt);
 }
