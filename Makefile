@@ -295,11 +295,7 @@ for_scripts += SOURCES='$(lib_sources)' LIBS='$(libs) -lm'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-# What there is to try again on another backend.
-on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
-on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
-
-.PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch tests examples
+.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch tests examples
 tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
@@ -308,7 +304,7 @@ check: all tests examples ## build and run the tests; T=chan: those whose name h
 	$(if $(tests_without),@echo '  no liburing for $(CC): without $(tests_without)')
 	$(Q)MAKEFLAGS= $(for_scripts) $(still) prove -j$(JOBS) --exec '$(if $(RUN),tests/run)' $(chosen)
 
-check-worlds: all tests examples ## the tests in each world, and a table; WORLDS='uring sim', T=
+check-worlds: all tests examples ## the tests in each world, and a table; WORLDS='epoll sim', T=
 	$(if $(chosen),,$(error no test matches T=$(T)))
 	$(Q)MAKEFLAGS= $(for_scripts) $(still) tools/worlds -j$(JOBS) $(if $(V),-v) $(WORLDS) -- \
 		$(chosen)
@@ -319,13 +315,8 @@ check-asan: ## the tests under ASan and UBSan
 check-tsan: ## the tests under TSan
 	+$(MAKE) check SAN=thread
 
-check-epoll: all tests examples ## the tests of the library on the epoll backend
-	$(Q)MAKEFLAGS= $(for_scripts) REEVE_BACKEND=epoll $(still) \
-		prove -j$(JOBS) --exec '' $(on_backends)
-
-check-nouring: all tests examples ## the same, where a seccomp filter forbids io_uring
-	$(Q)MAKEFLAGS= $(for_scripts) $(still) \
-		prove -j$(JOBS) --exec $(call programs,$(tests_runner)) $(on_backends)
+check-nouring: ## the tests where a seccomp filter forbids io_uring, as in containers
+	+$(MAKE) check-worlds WORLDS=nouring
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
