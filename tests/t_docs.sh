@@ -16,7 +16,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 build=$root/${BUILD:-build/x86_64-gcc}
-libs="$(pkg-config --libs liburing 2>/dev/null || echo -luring) -lm -pthread"
+libs="${LIBS:--luring -lm} -pthread"
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 ulimit -c 0
@@ -71,7 +71,7 @@ try_run() { # sentence block
         return
     fi
     # The inner shell outlives what a signal ends, and keeps its word about it to itself.
-    (cd "$dir" && timeout -k 1 20 "./$2" >out 2>&1; exit $?) 2>/dev/null
+    (cd "$dir" && timeout -k 1 20 ${RUN:-} "./$2" >out 2>&1; exit $?) 2>/dev/null
     ended=$?
     if [ $ended -ne "${expected:-0}" ]; then
         report 'not ok' "$1 runs" "it ended with $ended, not ${expected:-0}; $(cat "$dir/out")"

@@ -373,8 +373,8 @@ TEST(what_the_last_run_left_behind_is_found)
 
 TEST_DIES(a_real_world_has_no_power_cuts, "rv_sim_random: this world is real")
 {
-    rv_options opt = {.backend = "uring"};
+    rv_options opt = {.backend = "auto"};
 
-    setenv("REEVE_BACKEND", "uring", 1);
+    setenv("REEVE_BACKEND", "auto", 1);
     (void)rv_run(fail, NULL, &opt);
 }
