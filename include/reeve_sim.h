@@ -82,6 +82,8 @@ rv_sim_stats rv_sim_last(void);
 bool rv_sim(void);                                 /* is this task's world a simulated one? */
 uint64_t rv_sim_random(uint64_t below);            /* 0 … below - 1, as the seed has it */
 void rv_sim_note(const char *what, int64_t value); /* into the trace, and so into its hash */
+/* The run fails, and stderr says why. It goes on all the same. */
+void rv_sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- hosts ----
  * A world begins with one host, 127.0.0.1. Others have an address, a disk that outlives their

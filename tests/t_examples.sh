@@ -192,23 +192,22 @@ kill $server
 wait $server 2>/dev/null
 server=
 
-REEVE_SEEDS=${KV_SEEDS:-300} "$examples/kv" --simulate >"$dir/out" 2>"$dir/err"
-report "kv survives ${KV_SEEDS:-300} worlds" $?
+REEVE_SEEDS=${KV_SEEDS:-300} $RUN "$examples/kv" --simulate >"$dir/out" 2>"$dir/err"
+report 'kv survives some hundred worlds' $?
 
-! "$examples/kv" --simulate --hasty >"$dir/out" 2>"$dir/err" &&
-    grep -q '^kv: ' "$dir/err" && grep -q '^reeve: sim: seed [0-9]*: .*; replay: ' "$dir/err"
+! $RUN "$examples/kv" --simulate --hasty >"$dir/out" 2>"$dir/err" &&
+    grep -q '^reeve: sim: .* but it is [0-9]\|^reeve: sim: it was [0-9]' "$dir/err" &&
+    grep -q '^reeve: sim: seed [0-9]*: .*; replay: ' "$dir/err"
 report 'the bug of the hasty one is found, within 1,000 seeds' $?
 
-said=$(grep '^kv: \|^reeve: sim: ' "$dir/err")
-replay=$(sed -n 's/^reeve: sim: .*; replay: //p' "$dir/err")
+said=$(grep '^reeve: sim: ' "$dir/err")
+replay=$(sed -n "s/^reeve: sim: .*; replay: \([^ ]*\)/\1 $RUN/p" "$dir/err")
 ! sh -c "$replay" >"$dir/out" 2>"$dir/err" && [ -n "$said" ] &&
-    [ "$(grep '^kv: \|^reeve: sim: ' "$dir/err")" = "$said" ] && [ "$(wc -l <"$dir/err")" -gt 100 ]
+    [ "$(grep '^reeve: sim: ' "$dir/err")" = "$said" ] && [ "$(wc -l <"$dir/err")" -gt 100 ]
 report 'the command that it prints replays it: the same words, the same hash, and a trace' $?
 
-! REEVE_SEED=$(echo "$said" | sed -n 's/.*seed \([0-9]*\):.*/\1/p') "$examples/kv" --simulate \
-    --hasty >"$dir/out" 2>"$dir/err.hasty" &&
-    REEVE_SEED=$(echo "$said" | sed -n 's/.*seed \([0-9]*\):.*/\1/p') "$examples/kv" --simulate \
-        >"$dir/out" 2>"$dir/err"
+seed=$(echo "$said" | sed -n 's/.*: seed \([0-9]*\):.*/\1/p')
+REEVE_SEED=$seed $RUN "$examples/kv" --simulate >"$dir/out" 2>"$dir/err"
 report 'in the world of that seed, the one that takes turns is right' $?
 
 echo "1..$number"

@@ -9,7 +9,7 @@ set -u
 [ -z "${SAN:-}" ] || { echo '1..0 # SKIP the programs are those of a plain build'; exit 0; }
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:?is set by make check}
-libs="$(pkg-config --libs liburing 2>/dev/null || echo -luring) -lm -pthread"
+libs="${LIBS:--luring -lm} -pthread"
 guard='-Wl,-u,rv_sim_guard -lreeve_sim_guard'
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
@@ -95,7 +95,7 @@ run() { # statements, options, more of main(), compiler, flags, libraries
         ended=build
         return
     fi
-    timeout 20 sh -c '"$0"' "$dir/program" >"$dir/out" 2>&1
+    timeout 20 sh -c '${RUN:-} "$0"' "$dir/program" >"$dir/out" 2>&1
     ended=$?
 }
 
