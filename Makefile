@@ -5,6 +5,7 @@
 #   tests/t_*.c tests/t_*.cc             one TAP program each; they see the library's internals
 #   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
 #   tests/t_*.sh                         one TAP script each
+#   tests/sim/*.c                        scenarios for simulated worlds, one program: tests/sim/run
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
 #   examples/*.c                         one program each; they see the public header alone;
 #                                        examples/tour-*.c are parts of examples/tour
@@ -112,6 +113,8 @@ tests_cxx := $(sort $(wildcard tests/t_*.cc))
 tests_sh := $(sort $(wildcard tests/t_*.sh))
 tests_arch := $(filter tests/t_switch%,$(tests_c))
 tests_lib := $(filter-out $(tests_arch),$(tests_c))
+scenario_sources := $(sort $(wildcard tests/sim/*.c))
+scenarios := $(B)/tests/sim/run
 bench_programs := $(sort $(wildcard bench/b_*.c))
 bench_shared := $(filter-out $(bench_programs),$(sort $(wildcard bench/*.c)))
 examples_parts := $(sort $(wildcard examples/*-*.c))
@@ -149,7 +152,7 @@ $(B)/flags: FORCE
 	$(call stamp,$(CC) $(CXX) $(flags_lib) $(flags_inside_cxx) $(flags_link))
 
 $(B)/sources: FORCE
-	$(call stamp,$(lib_sources) $(bench_shared) $(examples_parts))
+	$(call stamp,$(lib_sources) $(scenario_sources) $(bench_shared) $(examples_parts))
 
 asked = $$(sed -n 's,^// $(1): ,,p' $<)
 compile = $(Q)mkdir -p $(@D) && $(1) -MMD -MP -c $< -o $@
@@ -220,6 +223,11 @@ $(call programs,$(tests_cxx)): $(B)/%: %.cc $(B)/%.o $(parts)
 	$(call say,LD,$@)
 	$(call link,$(CXX)) $(libs) -o $@
 
+# What coverage.c asks for: it has a link of its own.
+$(scenarios): tests/sim/coverage.c $(call objects,$(scenario_sources)) $(parts) $(B)/sources
+	$(call say,LD,$@)
+	$(call link,$(CC)) $(libs) -lm -o $@
+
 bench_needs := $(call objects,$(bench_shared)) $(parts) $(B)/sources
 $(call programs,$(bench_programs)): $(B)/%: %.c $(B)/%.o $(bench_needs)
 	$(call say,LD,$@)
@@ -232,7 +240,7 @@ $(call programs,$(examples)): $(B)/%: %.c $(B)/%.o $(archive) $(B)/sources
 $(foreach e,$(examples),$(eval \
 	$(call programs,$(e)): $(call objects,$(filter $(basename $(e))-%,$(examples_parts)))))
 
-everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared)
+everything := $(lib_sources) $(tests_c) $(tests_cxx) $(scenario_sources) $(bench_programs) $(bench_shared)
 everything += $(examples) $(examples_parts)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
 
@@ -244,8 +252,8 @@ for_scripts = BUILD='$(B)' CC='$(CC)' CXX='$(CXX)' PORT='$(PORT)' SAN='$(SAN)'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-.PHONY: check check-asan check-tsan check-arch tests examples
-tests: $(call programs,$(tests_c) $(tests_cxx)) ## build the tests, run none
+.PHONY: check check-asan check-tsan check-arch tests examples sim
+tests: $(call programs,$(tests_c) $(tests_cxx)) $(scenarios) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
@@ -260,6 +268,11 @@ check-tsan: ## the tests under TSan
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
+
+SEEDS ?= 10000
+sim: $(scenarios) ## run the scenarios: SEEDS=100000 SCENARIO=echo A='--seconds 170 --coverage'
+	$(Q)$(still) $(scenarios) --seeds $(SEEDS) --jobs $(JOBS) \
+		$(if $(SCENARIO),--scenario $(SCENARIO)) $(A)
 
 # ---- style ----
 
@@ -335,7 +348,7 @@ compile_commands.json: FORCE ## for clangd
 	@{ echo '['; \
 	$(foreach s,$(filter %.c,$(lib_sources)),echo \
 		'$(call entry,$(s),$(CC) $(flags_lib))';) \
-	$(foreach s,$(tests_c) $(bench_programs) $(bench_shared),echo \
+	$(foreach s,$(tests_c) $(scenario_sources) $(bench_programs) $(bench_shared),echo \
 		'$(call entry,$(s),$(CC) $(flags_inside))';) \
 	$(foreach s,$(tests_cxx),echo \
 		'$(call entry,$(s),$(CXX) $(flags_inside_cxx))';) \
