@@ -31,7 +31,8 @@ static long echo_all(int fd)
 static int serve(void *arg)
 {
     int fd = *(int *)arg;
-    long err = UNTIL(server_hurries ? rv_after((rv_time)below(20 * RV_MS)) : RV_NEVER, echo_all(fd));
+    long err =
+        UNTIL(server_hurries ? rv_after((rv_time)below(20 * RV_MS)) : RV_NEVER, echo_all(fd));
 
     if (err < 0) {
         somebody_gave_up = true;
@@ -57,7 +58,8 @@ static int server(void *arg)
         }
         if (fd == -EBADF || fd == -ECANCELED)
             break;
-        PROMISE(by_the_world(fd) || (!in_peace && fd == -ECONNABORTED), "accept: %s", strerror(-fd));
+        PROMISE(by_the_world(fd) || (!in_peace && fd == -ECONNABORTED), "accept: %s",
+                strerror(-fd));
         PROMISE(rv_sleep(RV_MS) == 0, "cancelled?");
     }
     return rv_group_close(&g, 0);

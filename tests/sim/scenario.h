@@ -40,16 +40,15 @@ struct scenario {
 void scenario_add(struct scenario *s);
 
 /* The rest of the arguments: fields of rv_sim_options. */
-#define SCENARIO(title, promise_text, ...)                              \
-    static int title(void *unused);                                     \
-    __attribute__((constructor)) static void add_##title(void)          \
-    {                                                                   \
-        static struct scenario self = {                                 \
-            #title, promise_text, title, {.without = 0, __VA_ARGS__}, 0 \
-        };                                                              \
-        scenario_add(&self);                                            \
-    }                                                                   \
-    static int title(void *unused __attribute__((unused)))
+#define SCENARIO(title, promise_text, ...)                                                  \
+    static int scenario_##title(void *unused);                                              \
+    __attribute__((constructor)) static void add_##title(void)                              \
+    {                                                                                       \
+        static struct scenario self = {                                                     \
+            #title, promise_text, scenario_##title, {.leave_open = false, __VA_ARGS__}, 0}; \
+        scenario_add(&self);                                                                \
+    }                                                                                       \
+    static int scenario_##title(void *unused __attribute__((unused)))
 
 extern bool in_peace; /* this run's world does nothing that a call could fail by */
 
@@ -97,28 +96,28 @@ static inline bool broke(long err)
 }
 
 /* Tries until the world lets it, or it fails by something else. */
-#define INSIST(call)                                    \
-    ({                                                  \
-        long insist_;                                   \
-        while (by_the_world(insist_ = (long)(call)))    \
+#define INSIST(call)                                     \
+    ({                                                   \
+        long insist_;                                    \
+        while (by_the_world(insist_ = (long)(call)))     \
             PROMISE(rv_sleep(RV_MS) == 0, "cancelled?"); \
-        insist_;                                        \
+        insist_;                                         \
     })
 
 /* ---- scopes ---- */
 
 /* The call's value in a scope of its own; -ETIMEDOUT, and then it is that time. */
-#define UNTIL(deadline, call)                                                            \
-    ({                                                                                   \
-        rv_scope until_;                                                                 \
-        rv_time until_when_ = (deadline);                                                \
-        rv_scope_open(&until_, until_when_);                                             \
-        long until_raw_ = (long)(call);                                                  \
-        long until_value_ = rv_scope_close(&until_, (int)until_raw_);                    \
-        PROMISE(until_raw_ != -ECANCELED || until_value_ == -ECANCELED ||                \
-                    (until_value_ == -ETIMEDOUT && rv_now() >= until_when_),             \
-                "timed out %lld ns too early", (long long)(until_when_ - rv_now()));     \
-        until_value_;                                                                    \
+#define UNTIL(deadline, call)                                                        \
+    ({                                                                               \
+        rv_scope until_;                                                             \
+        rv_time until_when_ = (deadline);                                            \
+        rv_scope_open(&until_, until_when_);                                         \
+        long until_raw_ = (long)(call);                                              \
+        long until_value_ = rv_scope_close(&until_, (int)until_raw_);                \
+        PROMISE(until_raw_ != -ECANCELED || until_value_ == -ECANCELED ||            \
+                    (until_value_ == -ETIMEDOUT && rv_now() >= until_when_),         \
+                "timed out %lld ns too early", (long long)(until_when_ - rv_now())); \
+        until_value_;                                                                \
     })
 
 /* Inside a scope that is over, each call says so. */
