@@ -8,7 +8,10 @@
  *   sim_socket.c   sockets: names, options, both kinds of streams
  *   sim_connect.c  listen, connect, accept
  *   sim_message.c  datagrams and other sockets that keep messages apart
- *   sim_disk.c     files, each host's own, with a cache that a power cut loses
+ *   sim_open.c     paths, and how files are opened
+ *   sim_file.c     open files: reads, writes, syncs, and what can go wrong with them
+ *   sim_disk.c     what is on a host's disk, and what of it a power cut leaves
+ *   sim_content.c  the bytes of a file: cached, synced, or lost
  *   sim_host.c     hosts: addresses, partitions, power
  *
  * Everything hangs on one struct sim, and nothing on anything else: no pointer's value, no real

@@ -27,7 +27,7 @@ struct sim_flow {
     uint64_t put, come, taken, given_back;
     int64_t last_arrival;
     struct sim_object *reader, *writer;
-    char bytes[]; /* a ring */
+    char *bytes; /* a ring */
 };
 
 /* Something on its way. */
@@ -41,8 +41,10 @@ struct parcel {
 
 static void drop(struct sim_flow *f)
 {
-    if (--f->refs == 0)
-        free(f);
+    if (--f->refs > 0)
+        return;
+    free(f->bytes);
+    free(f);
 }
 
 struct sim_flow *sim_flow_new(struct sim *w, size_t room, unsigned from, unsigned to, bool delayed)
@@ -51,7 +53,10 @@ struct sim_flow *sim_flow_new(struct sim *w, size_t room, unsigned from, unsigne
 
     if (sim_chance(w, RV_SIM_STALLS)) /* not below what a pipe takes in one piece */
         room = PIPE_BUF << sim_below(w, 3);
-    f = sim_alloc(sizeof *f + room);
+    f = sim_alloc(sizeof *f);
+    f->bytes = malloc(room); /* not cleared: it is written before it is read */
+    if (f->bytes == NULL)
+        die("sim: no memory for the simulated world");
     f->room = room;
     f->from = from;
     f->to = to;

@@ -76,7 +76,7 @@ int sim_host_part(struct sim *w, uint32_t address, uint32_t other, int64_t span)
 
 int sim_host_boot(struct sim *w, uint32_t address)
 {
-    int at = sim_host_of(w, 0, address);
+    int at = w->host_count ? sim_host_of(w, 0, address) : -1; /* nobody: this is the first */
     struct sim_host *h;
 
     if (at < 0 && w->host_count == SIM_HOSTS_MAX)

@@ -154,7 +154,9 @@ static void attempt(struct sim *w, struct sim_op *o)
     long result;
 
     check_memory(o);
+    w->acting = o->host + 1;
     result = effect(w, o);
+    w->acting = 0;
     o->tried = true;
     if (result == -EINPROGRESS ||
         (result == -EAGAIN && o->copy.code != KOP_CONNECT && !o->object->nonblocking)) {

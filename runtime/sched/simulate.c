@@ -56,9 +56,10 @@ static void say_seed(uint64_t seed, const char *what)
 
 static void on_fatal_signal(int sig)
 {
-    (void)sig; /* the handler is gone by now, and the signal comes again */
+    signal(sig, SIG_DFL); /* and so the signal comes again, for the last time */
     if (is_running)
         say_seed(running_seed, "the process ends by a signal");
+    is_running = 0;
 }
 
 static void on_death(void)

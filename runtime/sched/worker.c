@@ -173,12 +173,14 @@ static void shuffle(struct worker *w)
     struct kernel *k = w->kernel;
     uint32_t count = runq_count(&w->ready), turns;
 
-    w->credit = 2 + (int)k->choose(k, 16);
+    w->credit = 2 + (int)k->choose(k, 1 + k->choose(k, 16));
     turns = count < (uint32_t)w->credit ? count : (uint32_t)w->credit;
     for (uint32_t i = 0; i < turns; i++)
         runq_swap(&w->ready, i, i + k->choose(k, count - i));
     if (w->unstarted && k->choose(k, 2))
         w->bypassed = BYPASS_MAX;
+    if (w->unstarted > 1)
+        record_promote(w, k->choose(k, w->unstarted < 8 ? w->unstarted : 8));
 }
 
 void worker_loop(struct worker *w)
