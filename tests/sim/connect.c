@@ -31,7 +31,8 @@ static int take(void *arg)
 {
     int listener = *(int *)arg, fd;
 
-    while ((fd = rv_accept(listener, NULL, NULL)) != -EBADF) {
+    /* once it is closed, the number may be somebody else's */
+    while (listening && (fd = rv_accept(listener, NULL, NULL)) != -EBADF) {
         if (fd >= 0)
             close_fd(fd);
         else
@@ -45,19 +46,21 @@ static int take(void *arg)
 static void listen_for_a_while(void)
 {
     struct sockaddr_in at;
-    int fds[2] = {open_listener(NULL, ntohs(address.sin_port), (int)below(3), &at),
-                  listen_unix(&local, local_len)};
+    int fds[2];
     rv_group g;
 
-    listening = was_listening = true;
+    was_listening = true;
+    fds[0] = open_listener(NULL, ntohs(address.sin_port), (int)below(3), &at);
+    fds[1] = listen_unix(&local, local_len);
+    listening = true;
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, take, &fds[0]);
     rv_go(&g, take, &fds[1]);
     PROMISE(rv_sleep((rv_time)below(50 * RV_MS)) == 0, "cancelled?");
+    listening = false;
     close_fd(fds[0]);
     close_fd(fds[1]);
     PROMISE(rv_group_close(&g, 0) == 0, "acceptors");
-    listening = false;
 }
 
 static int server(void *unused)
