@@ -6,7 +6,7 @@
  */
 #include "tests/sim/scenario.h"
 
-enum { CLIENTS_MOST = 24, ACCEPTORS_MOST = 3, DESCRIPTORS = 20 };
+enum { CLIENTS_MOST = 16, ACCEPTORS_MOST = 3, DESCRIPTORS = 20 };
 
 static struct sockaddr_in address;
 static int listener;

@@ -10,6 +10,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -19,7 +20,7 @@
 #include "tests/sim/coverage.h"
 #include "tests/sim/scenario.h"
 
-enum { CHUNK = 200, JOBS_MOST = 64, FAILURES_MOST = 10 };
+enum { CHUNK = 200, JOBS_MOST = 64, FAILURES_MOST = 10, SECONDS_MOST = 60 };
 #define PEACE (RV_SIM_ERRORS | RV_SIM_RESETS | RV_SIM_LOSS | RV_SIM_PARTITIONS | RV_SIM_DISK_ERRORS)
 
 static struct scenario *first_scenario;
@@ -54,6 +55,16 @@ static struct scenario *named(const char *name, bool *peace)
 
 /* ---- one scenario, here ---- */
 
+/* Virtual time is bounded by the world; that a loop comes to an end at all, by this. */
+static void overdue(int sig)
+{
+    static const char words[] = "sim: this seed takes too long\n";
+
+    (void)sig;
+    if (write(2, words, sizeof words - 1) > 0)
+        abort();
+}
+
 static int run_here(const char *name, uint64_t first, uint64_t count)
 {
     struct scenario *s = named(name, &in_peace);
@@ -63,6 +74,8 @@ static int run_here(const char *name, uint64_t first, uint64_t count)
     if (in_peace)
         options.without |= PEACE;
     coverage_begin();
+    signal(SIGALRM, overdue);
+    alarm(getenv("REEVE_SEED") ? 0 : SECONDS_MOST);
     result = rv_sim_seeds(first, count, &options, s->fn, NULL);
     printf("%llu\n", (unsigned long long)(result < 0 ? rv_sim_last().seed - first : count));
     coverage_print();

@@ -95,13 +95,13 @@ static inline bool broke(long err)
     return err == -ECONNRESET || err == -EPIPE || by_the_world(err);
 }
 
-/* Tries until the world lets it, or it fails by something else. */
-#define INSIST(call)                                     \
-    ({                                                   \
-        long insist_;                                    \
-        while (by_the_world(insist_ = (long)(call)))     \
-            PROMISE(rv_sleep(RV_MS) == 0, "cancelled?"); \
-        insist_;                                         \
+/* Tries until the world lets it, or it fails by something else, or this is cancelled. */
+#define INSIST(call)                                                         \
+    ({                                                                       \
+        long insist_;                                                        \
+        while (by_the_world(insist_ = (long)(call)) && rv_sleep(RV_MS) == 0) \
+            ;                                                                \
+        insist_;                                                             \
     })
 
 /* ---- scopes ---- */
