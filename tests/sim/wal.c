@@ -180,7 +180,6 @@ static int server(void *unused)
     rv_group g;
 
     (void)unused;
-    wal.busy = wal.failed = false;
     if (!open_log())
         return panic();
     do {
@@ -245,6 +244,7 @@ static void boot_for_a_while(void)
 {
     rv_time end = rv_after((rv_time)below(60 * RV_MS));
 
+    wal.busy = wal.failed = false;
     PROMISE(rv_sim_host_open(&host, SERVER) == 0, "host");
     rv_go(&host.tasks, server, NULL);
     while (rv_now() < end && !wal.failed)

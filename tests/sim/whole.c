@@ -6,7 +6,7 @@
  */
 #include "tests/sim/scenario.h"
 
-enum { BLOCK = 9000, BLOCKS_MOST = 12 };
+enum { BLOCK = 100000, ASKED_MOST = 9000, BLOCKS_MOST = 12 };
 
 static struct stream {
     int fds[2];
@@ -19,17 +19,19 @@ static struct stream {
 
 static int write_blocks(void *unused)
 {
-    char buf[BLOCK];
+    static char buf[BLOCK]; /* there is but one writer */
     uint64_t blocks = below(BLOCKS_MOST);
 
     (void)unused;
     while (blocks-- > 0 && s.writer_error == 0) {
-        size_t len = from_to(0, sizeof buf);
+        size_t len = one_in(2) ? below(100) : below(sizeof buf);
         rv_time deadline = one_in(4) ? rv_after((rv_time)below(2 * RV_MS)) : RV_NEVER;
 
         fill(buf, len, 7, s.offered);
         s.offered += len;
         s.writer_error = (int)UNTIL(deadline, rv_write_all(s.fds[1], buf, len));
+        if (s.writer_error == 0 && one_in(4))
+            PROMISE(rv_sleep((rv_time)below(2 * RV_MS)) == 0, "cancelled?");
         if (s.writer_error == 0)
             s.acknowledged = s.offered;
         else
@@ -62,7 +64,8 @@ static ssize_t read_some(void *buf, size_t len)
 
 static int read_blocks(void *unused)
 {
-    char buf[BLOCK];
+    char buf[ASKED_MOST];
+    bool slow = one_in(2);
     ssize_t n;
 
     (void)unused;
@@ -72,6 +75,8 @@ static int read_blocks(void *unused)
             check_bytes(buf, (size_t)n, 7, s.got);
             s.got += (uint64_t)n;
         }
+        if (slow && one_in(4))
+            PROMISE(rv_sleep((rv_time)below(2 * RV_MS)) == 0, "cancelled?");
     } while (n > 0 || n == -EAGAIN);
     PROMISE(n == 0 || broke(n), "read_full: %s", strerror((int)-n));
     /* An end without an error: then all is there, unless the writer was told instead. */
