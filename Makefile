@@ -4,8 +4,10 @@
 #   arch/$(PORT)/*.{c,S} runtime/*/*.c   the library
 #   tests/t_*.c tests/t_*.cc             one TAP program each; they see the library's internals
 #   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
+#   tests/t_uring*.c                     the same, where there is a liburing
 #   tests/t_*.sh                         one TAP script each
 #   tests/sim/*.c                        scenarios for simulated worlds, one program: tests/sim/run
+#   tests/without_uring.c                runs another program where io_uring is forbidden
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
 #   examples/*.c                         one program each; they see the public header alone;
 #                                        examples/tour-*.c are parts of examples/tour
@@ -14,7 +16,7 @@
 #   // FLAGS: -fno-builtin               flags of its compilation
 #   // LINK: -Wl,--wrap=io_uring_enter   flags of its link
 #
-# Everything built is below build/<port>-<compiler>[-<sanitizer>]/, so that variants never mix;
+# Everything built is below build/<port>-<compiler>[-<variant>]/, so that variants never mix;
 # a change of flags or of the list of sources rebuilds what hangs on it.
 
 # ---- what the user may set ----
@@ -35,8 +37,24 @@ V ?=
 T ?=
 A ?=
 JOBS ?= 2
-ARCH ?= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+TARGET := $(shell $(CC) -dumpmachine)
+ARCH ?= $(firstword $(subst -, ,$(TARGET)))
+WORLDS ?= $(if $(filter no,$(URING)),,uring) epoll sim
 PORT ?= $(if $(wildcard arch/$(ARCH)/.),$(ARCH),ucontext)
+
+# What starts a program of another CPU: qemu, with the libraries of the cross compiler.
+CROSS := $(if $(filter %-gcc,$(CC)),$(patsubst %gcc,%,$(CC)))
+ifeq ($(origin RUN),undefined)
+RUN := $(if $(CROSS),$(if $(filter-out $(ARCH),$(shell uname -m)),qemu-$(ARCH) -L /usr/$(TARGET)))
+endif
+
+# no: the library is built without its io_uring room. Linked to tell, as a cross compiler may see
+# this machine's header. Debian has liburing for arm64 as a second architecture of the machine, for
+# riscv64 not at all, and qemu's user mode has no io_uring: so other CPUs go without.
+ifeq ($(origin URING),undefined)
+URING := $(shell echo 'int main(void) { return 0; }' | $(CC) $(LDFLAGS) -x c - -o /dev/null \
+	-luring 2>/dev/null && echo yes || echo no)
+endif
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
@@ -50,7 +68,7 @@ SONAME := libreeve.so.0
 
 space := $(subst ,, )
 B := build/$(PORT)-$(subst $(space),_,$(notdir $(CC)))$(if $(SAN),-$(SAN))
-CROSS := $(if $(filter %-gcc,$(CC)),$(patsubst %gcc,%,$(CC)))
+B := $(B)$(if $(filter no,$(URING)),-nouring)
 AR := $(CROSS)ar
 OBJCOPY := $(CROSS)objcopy
 Q := $(if $(V),,@)
@@ -81,24 +99,35 @@ harden += $(if $(filter x86_64 i%86,$(ARCH)),$(call known,-fcf-protection))
 harden += $(if $(filter aarch64,$(ARCH)),$(call known,-mbranch-protection=standard))
 harden_link := -Wl,-z,relro,-z,now
 
-uring_cflags := $(shell pkg-config --cflags liburing 2>/dev/null)
 port_libs := $(if $(filter ucontext,$(PORT)),-lm)
-libs := $(shell pkg-config --libs liburing 2>/dev/null || echo -luring) $(port_libs)
+ifeq ($(URING),no)
+uring_cflags :=
+uring_libs :=
+else
+uring_cflags := $(shell pkg-config --cflags liburing 2>/dev/null)
+uring_libs := $(shell pkg-config --libs liburing 2>/dev/null || echo -luring)
+endif
+libs := $(uring_libs) $(port_libs)
 
 inside := -D_GNU_SOURCE -Iinclude -Iruntime -Iarch -Iarch/$(PORT) -I. $(uring_cflags)
-common := $(optimise) $(harden) -fno-plt -pthread
+# Backtraces follow CFI, which not every CPU's compiler writes for C (RISC-V's does not).
+common := $(optimise) $(harden) -fasynchronous-unwind-tables -fno-plt -pthread
 flags_lib := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIC -fvisibility=hidden \
 	-fno-semantic-interposition -ftls-model=initial-exec \
 	$(call known,-fno-tree-slp-vectorize) $(CFLAGS)
-flags_inside := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIE $(CFLAGS)
-flags_inside_cxx := -std=gnu++17 $(warnings) $(common) $(inside) -fPIE $(CXXFLAGS)
+told := $(if $(RUN),-DTAP_SMALL=1) $(if $(filter no,$(URING)),-DTAP_URING=0)
+flags_inside := -std=gnu11 $(warnings_c) $(common) $(inside) $(told) -fPIE $(CFLAGS)
+flags_inside_cxx := -std=gnu++17 $(warnings) $(common) $(inside) $(told) -fPIE $(CXXFLAGS)
 flags_outside := -std=gnu11 $(warnings_c) $(common) -Iinclude -fPIE $(CFLAGS)
 flags_link := $(filter -f%,$(optimise)) -pthread $(harden_link) $(LDFLAGS)
 
 # ---- what there is ----
 
 port_sources := $(wildcard arch/$(PORT)/*.c arch/$(PORT)/*.S)
-lib_sources := $(port_sources) $(sort $(wildcard runtime/*/*.c))
+# The room, or a file that says that there is none.
+uring_sources := runtime/kernel/uring.c runtime/kernel/uring_setup.c
+not_built := $(if $(filter no,$(URING)),$(uring_sources),runtime/kernel/uring_none.c)
+lib_sources := $(port_sources) $(sort $(filter-out $(not_built),$(wildcard runtime/*/*.c)))
 objects = $(patsubst %,$(B)/%.o,$(basename $(1)))
 programs = $(patsubst %,$(B)/%,$(basename $(1)))
 
@@ -108,10 +137,12 @@ $(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard
 endif
 endif
 
-tests_c := $(sort $(wildcard tests/t_*.c))
+tests_without := $(if $(filter no,$(URING)),$(wildcard tests/t_uring*.c))
+tests_c := $(sort $(filter-out $(tests_without),$(wildcard tests/t_*.c)))
 tests_cxx := $(sort $(wildcard tests/t_*.cc))
 tests_sh := $(sort $(wildcard tests/t_*.sh))
 tests_arch := $(filter tests/t_switch%,$(tests_c))
+tests_runner := tests/without_uring.c
 tests_lib := $(filter-out $(tests_arch),$(tests_c))
 scenario_sources := $(sort $(wildcard tests/sim/*.c))
 scenarios := $(B)/tests/sim/run
@@ -219,6 +250,10 @@ $(call programs,$(tests_lib)): $(B)/%: %.c $(B)/%.o $(parts)
 	$(call say,LD,$@)
 	$(call link,$(CC)) $(libs) -lm -o $@
 
+$(call programs,$(tests_runner)): $(B)/%: %.c $(B)/%.o
+	$(call say,LD,$@)
+	$(call link,$(CC)) -o $@
+
 $(call programs,$(tests_cxx)): $(B)/%: %.cc $(B)/%.o $(parts)
 	$(call say,LD,$@)
 	$(call link,$(CXX)) $(libs) -o $@
@@ -240,31 +275,51 @@ $(call programs,$(examples)): $(B)/%: %.c $(B)/%.o $(archive) $(B)/sources
 $(foreach e,$(examples),$(eval \
 	$(call programs,$(e)): $(call objects,$(filter $(basename $(e))-%,$(examples_parts)))))
 
-everything := $(lib_sources) $(tests_c) $(tests_cxx) $(scenario_sources) $(bench_programs) $(bench_shared)
+everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared)
+everything += $(tests_runner) $(scenario_sources)
 everything += $(examples) $(examples_parts)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
 
 # ---- tests ----
 
 # What a test script finds in its environment.
-for_scripts = BUILD='$(B)' CC='$(CC)' CXX='$(CXX)' PORT='$(PORT)' SAN='$(SAN)'
+for_scripts = BUILD='$(B)' CC='$(CC)' CXX='$(CXX)' PORT='$(PORT)' SAN='$(SAN)' RUN='$(RUN)'
+for_scripts += SOURCES='$(lib_sources)' LIBS='$(libs) -lm'
 # TSan's runtime in gcc 12 and clang 14 cannot live with more than 28 bits of address
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-.PHONY: check check-asan check-tsan check-arch tests examples sim
-tests: $(call programs,$(tests_c) $(tests_cxx)) $(scenarios) ## build the tests, run none
+# What there is to try again on another backend.
+on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
+on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
+
+.PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch tests examples sim
+tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
 	$(if $(chosen),,$(error no test matches T=$(T)))
-	$(Q)MAKEFLAGS= $(for_scripts) $(still) prove -j$(JOBS) --exec '' $(chosen)
+	$(if $(tests_without),@echo '  no liburing for $(CC): without $(tests_without)')
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) prove -j$(JOBS) --exec '$(if $(RUN),tests/run)' $(chosen)
+
+check-worlds: all tests examples ## the tests in each world, and a table; WORLDS='uring sim', T=
+	$(if $(chosen),,$(error no test matches T=$(T)))
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) tools/worlds -j$(JOBS) $(if $(V),-v) $(WORLDS) -- \
+		$(chosen)
 
 check-asan: ## the tests under ASan and UBSan
 	+$(MAKE) check SAN=address
 
 check-tsan: ## the tests under TSan
 	+$(MAKE) check SAN=thread
+
+check-epoll: all tests examples ## the tests of the library on the epoll backend
+	$(Q)MAKEFLAGS= $(for_scripts) REEVE_BACKEND=epoll $(still) \
+		prove -j$(JOBS) --exec '' $(on_backends)
+
+check-nouring: all tests examples ## the same, where a seccomp filter forbids io_uring
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) \
+		prove -j$(JOBS) --exec $(call programs,$(tests_runner)) $(on_backends)
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
@@ -316,7 +371,7 @@ to = $(DESTDIR)$(1)
 $(B)/reeve.pc: tools/reeve.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(port_libs)|' $< | sed 's/ *$$//' >$@
+		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(libs)|' $< | sed 's/ *$$//' >$@
 
 install: all $(B)/reeve.pc ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
 	$(if $(SAN),$(error a sanitizer build is not for others))
@@ -361,3 +416,4 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  CC=clang PORT=ucontext SAN=address|thread CFLAGS= LDFLAGS= WERROR=1 V=1: the variant'
+	@echo '  URING=no: without io_uring; RUN=qemu-...: what starts programs of another CPU'

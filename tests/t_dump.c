@@ -90,10 +90,10 @@ static int all_states(void *arg)
 {
     int number = 42;
     rv_group g, one;
-    char *text;
+    char *text, world[64];
 
     (void)arg;
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_pipe(ends, 0), 0);
     rv_group_open(&g, RV_NEVER);
     rv_group_open(&one, RV_NEVER);
     limited = &one;
@@ -108,7 +108,8 @@ static int all_states(void *arg)
     rv_go(&g, unstarted, NULL);
     rv_name("the first");
     text = dump();
-    check_has(text, "7 tasks started, 1 not yet, backend uring\n");
+    snprintf(world, sizeof world, "7 tasks started, 1 not yet, backend %s\n", tap_world());
+    check_has(text, world);
     check_has(text, "task 1 \"the first\", spawned at rv_run: running\n");
     check_has(text, "\"sleeper 42\", spawned at tests/t_dump.c:");
     check_has(text, "waits in rv_sleep for 0.500 s");
@@ -322,7 +323,7 @@ static int stale_watch(void *arg)
     char *text, words[64];
 
     (void)arg;
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_pipe(ends, 0), 0);
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, reader, NULL);
     CHECK_EQ(rv_sleep(RV_MS), 0);
@@ -341,6 +342,7 @@ static int stale_watch(void *arg)
 
 TEST(hazard_49_a_watch_whose_descriptor_was_closed_behind_our_back_is_listed)
 {
+    NOT_IN_SIM("real descriptors: closed behind our back");
     CHECK_EQ(rv_run(stale_watch, NULL, NULL), 0);
 }
 

@@ -58,7 +58,7 @@ static int write_at(void *arg)
         CHECK_EQ(rv_yield(), 0);
     }
     written_at = resumes;
-    CHECK_EQ(write(ends[1], "x", 1), 1);
+    CHECK_EQ(rv_write(ends[1], "x", 1), 1);
     return never_rest(NULL);
 }
 
@@ -68,7 +68,7 @@ static int pipe_behind(void *arg)
     char byte;
 
     (void)arg;
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_pipe(ends, 0), 0);
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, write_at, NULL);
     rv_go(&g, never_rest, NULL);
@@ -82,6 +82,8 @@ static int pipe_behind(void *arg)
 
 TEST(hazard_40_a_byte_is_noticed_within_two_passes)
 {
+    if (under_qemu())
+        SKIP("qemu has no RWF_NOWAIT: a byte in a pipe comes through a helper thread");
     CHECK_EQ(run_virtual(pipe_behind, NULL), 0);
 }
 
@@ -104,7 +106,7 @@ static int beside_served(void *arg)
     rv_group g;
 
     (void)arg;
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_pipe(ends, 0), 0);
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, always_served, NULL);
     CHECK_EQ(never_rest(NULL), 0);
@@ -166,10 +168,10 @@ static int insist(void *arg)
     rv_group g;
 
     (void)arg;
-    CHECK_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_pipe(pipe_ends, 0), 0);
     CHECK_EQ(rv_write(pipe_ends[1], "x", 1), 1); /* the table knows these numbers now */
-    CHECK((no_fd = dup(pipe_ends[0])) >= 0);
-    close(no_fd);
+    CHECK((no_fd = rv_socket(AF_INET, SOCK_DGRAM, 0)) >= 0);
+    CHECK_EQ(rv_close(no_fd), 0);
     rv_group_open(&g, RV_NEVER);
     for (call = 0; fail_at_once(call, no_fd, pipe_ends[0]) <= 0; call++) {
         int tries = 0;

@@ -74,6 +74,7 @@ CALL(rv_getpeername, rv_getpeername(0, NULL, NULL))
 CALL_VOID(rv_random, rv_random(&(char){0}, 1))
 CALL(rv_close, rv_close(0))
 CALL_VOID(rv_dump, rv_dump(2))
+CALL(rv_backend, rv_backend(NULL) == NULL)
 
 #define ROW(name)          \
     {                      \
@@ -95,7 +96,7 @@ static const struct call {
     ROW(rv_fsync),        ROW(rv_fdatasync),   ROW(rv_socket),      ROW(rv_shutdown),
     ROW(rv_socketpair),   ROW(rv_pipe),        ROW(rv_bind),        ROW(rv_listen),
     ROW(rv_setsockopt),   ROW(rv_getsockopt),  ROW(rv_getsockname), ROW(rv_getpeername),
-    ROW(rv_random),       ROW(rv_close),       ROW(rv_dump),
+    ROW(rv_random),       ROW(rv_close),       ROW(rv_dump),        ROW(rv_backend),
 };
 
 enum { CALLS = sizeof calls / sizeof calls[0] };

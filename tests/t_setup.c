@@ -46,6 +46,7 @@ TEST_TASK(a_number_that_a_twin_gives_starts_afresh)
     int old[2], pipe[2];
     char byte;
 
+    NOT_IN_SIM("real descriptors: closed behind our back");
     CHECK_EQ(rv_socketpair(AF_UNIX, SOCK_STREAM, 0, old), 0);
     CHECK_EQ(WITHIN(RV_MS, rv_read(old[0], &byte, 1)), -ETIMEDOUT); /* watched from here on */
     CHECK_EQ(WITHIN(RV_MS, rv_read(old[1], &byte, 1)), -ETIMEDOUT);
@@ -61,16 +62,17 @@ TEST_TASK(a_number_that_a_twin_gives_starts_afresh)
 
 TEST_TASK(what_the_twins_refuse_they_refuse_as_errno_would)
 {
+    struct address at = {.at.ss_family = AF_UNIX};
     socklen_t len = sizeof(int);
     int fds[2], value = 0;
 
     CHECK_EQ(rv_socketpair(AF_INET, SOCK_STREAM, 0, fds), -EOPNOTSUPP);
-    CHECK_EQ(rv_bind(-1, NULL, 0), -EBADF);
+    CHECK_EQ(rv_bind(-1, address_of(&at), sizeof(sa_family_t)), -EBADF);
     CHECK_EQ(rv_listen(-1, 1), -EBADF);
     CHECK_EQ(rv_setsockopt(-1, SOL_SOCKET, SO_REUSEADDR, &value, len), -EBADF);
     CHECK_EQ(rv_getsockopt(-1, SOL_SOCKET, SO_REUSEADDR, &value, &len), -EBADF);
-    CHECK_EQ(rv_getsockname(-1, NULL, NULL), -EBADF);
-    CHECK_EQ(rv_getpeername(-1, NULL, NULL), -EBADF);
+    CHECK_EQ(rv_getsockname(-1, address_of(&at), &len), -EBADF);
+    CHECK_EQ(rv_getpeername(-1, address_of(&at), &len), -EBADF);
     CHECK_EQ(rv_shutdown(-1, SHUT_RD), -EBADF);
     CHECK_EQ(rv_pipe(fds, -1), -EINVAL);
     return 0;

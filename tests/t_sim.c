@@ -327,8 +327,8 @@ TEST(what_a_replay_would_not_repeat_is_found_by_running_a_seed_twice)
 
 TEST_DIES(a_real_world_has_no_power_cuts, "rv_sim_random: this world is real")
 {
-    rv_options opt = {.backend = "uring"};
+    rv_options opt = {.backend = "auto"};
 
-    setenv("REEVE_BACKEND", "uring", 1);
+    setenv("REEVE_BACKEND", "auto", 1);
     (void)rv_run(fail, NULL, &opt);
 }

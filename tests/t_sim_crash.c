@@ -42,7 +42,7 @@ static int cut_power(void *host)
     return 0;
 }
 
-/* A whole record, as far as there is one: a page that the disk cannot read now it may read later. */
+/* A whole record, as far as there is one: what the disk cannot read now it may read later. */
 static long read_record(int fd, char *record, int number)
 {
     long done = 0, n = 1;

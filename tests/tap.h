@@ -14,6 +14,10 @@
  *
  * One process a test, because the runtime's failures are aborts, overflows and hangs, and a
  * test must not inherit the last one's ring, signal handlers or leaked fds.
+ *
+ * The same tests run in each world that the library knows, as REEVE_BACKEND says. A test of what
+ * one world has no notion of says so, in words that fit all tests of its kind, first thing:
+ * NOT_IN_SIM("real descriptors: dup(2)"), ONLY_ON_URING("the ring's own queues").
  */
 #ifndef TAP_H
 #define TAP_H
@@ -29,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,8 +86,43 @@ enum { TAP_SKIP_EXIT = 77 };
         _exit(TAP_SKIP_EXIT);               \
     } while (0)
 
-/* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers). clang
- * says so in another way than gcc. */
+/* The Makefile says 0 of a library that was built without. */
+#ifndef TAP_URING
+#define TAP_URING 1
+#endif
+
+/* "uring", "epoll" or "sim": what rv_run() uses where a test does not say otherwise. */
+static inline const char *tap_world(void)
+{
+    const char *backend = getenv("REEVE_BACKEND");
+
+    if (backend && strcmp(backend, "auto") != 0)
+        return backend;
+    /* one that is there finds fault with the argument */
+    return TAP_URING && syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == EFAULT ? "uring"
+                                                                                    : "epoll";
+}
+
+static inline bool in_sim(void)
+{
+    return strcmp(tap_world(), "sim") == 0;
+}
+
+#define NOT_IN_SIM(reason) \
+    do {                   \
+        if (in_sim())      \
+            SKIP(reason);  \
+    } while (0)
+
+#define ONLY_ON_URING(reason)                  \
+    do {                                       \
+        if (strcmp(tap_world(), "uring") != 0) \
+            SKIP(reason);                      \
+    } while (0)
+
+/* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers), and an
+ * emulated CPU not in a test's time: the Makefile says TAP_SMALL then. clang tells of sanitizers
+ * in another way than gcc. */
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
 #define __SANITIZE_ADDRESS__ 1
@@ -96,9 +136,25 @@ enum { TAP_SKIP_EXIT = 77 };
 #else
 #define TAP_SANITIZED 0
 #endif
-#define SCALED(full, sanitized) (TAP_SANITIZED ? (sanitized) : (full))
+#ifndef TAP_SMALL
+#define TAP_SMALL 0
+#endif
+#define SCALED(full, small) (TAP_SANITIZED || TAP_SMALL ? (small) : (full))
 
 static int tap_skip_fd = 2;
+
+/* In qemu's user mode: system calls are the kernel's after a translation, with gaps, and memory
+ * and signals are qemu's. It shows in the name that the kernel has for the process: qemu puts
+ * files of its own in the place of others below /proc/self, not of this one. */
+static inline bool under_qemu(void)
+{
+    char name[32] = "";
+    int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    bool yes = read(fd, name, sizeof name - 1) > 0 && strncmp(name, "qemu-", 5) == 0;
+
+    close(fd);
+    return yes;
+}
 
 static char *tap_read_all(int fd)
 {

@@ -182,10 +182,11 @@ static void draw_rates(struct sim *w)
     }
 }
 
-static int sim_open(struct kernel **out_k, const struct kernel_config *config)
+static int sim_open(struct kernel **out_k, const struct kernel_config *config, char *out_why)
 {
     struct sim *w = sim_alloc(sizeof *w);
 
+    (void)out_why;
     w->k.room = &sim_room;
     w->config = config->sim;
     w->config->findings = 0;

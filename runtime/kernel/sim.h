@@ -299,6 +299,7 @@ long sim_accept(struct sim *w, struct sim_object *o, struct sockaddr *addr, sock
 /* -EINPROGRESS: try `again` when it has changed. */
 long sim_connect(struct sim *w, struct sim_object *o, const struct sockaddr *addr, socklen_t len,
                  bool again);
+void sim_connect_cancelled(struct sim_object *o); /* it will not be tried again */
 
 /* ---- files ---- */
 

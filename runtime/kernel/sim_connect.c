@@ -91,8 +91,12 @@ long sim_accept(struct sim *w, struct sim_object *o, struct sockaddr *addr, sock
         return -ECONNABORTED;
     }
     s = pop(listener);
+    if (addr && len == NULL) { /* found out too late */
+        refuse(w, s);
+        return -EFAULT;
+    }
     fd = sim_number(w, &s->o);
-    if (addr && len)
+    if (addr)
         sim_name_write(&s->there, s->domain, addr, len);
     sim_give_hope(w, listener);
     if (!list_empty(&listener->backlog))
@@ -218,7 +222,7 @@ static void arrives(struct sim *w, struct sim_event *e)
 
 static long connect_unix(struct sim *w, struct sim_socket *s)
 {
-    struct sim_socket *listener = sim_name_find(w, &s->aim, 0);
+    struct sim_socket *listener = sim_name_find(w, &s->aim, sim_name_type(&s->aim, s->type));
 
     if (listener == NULL) /* a path that is none, or a name that nobody has */
         return sim_is_path(&s->aim) ? -ENOENT : -ECONNREFUSED;
@@ -253,6 +257,16 @@ static long progress(struct sim *w, struct sim_socket *s)
         return -error;
     }
     return s->state == SIM_CONNECTED ? 0 : -ECONNABORTED;
+}
+
+void sim_connect_cancelled(struct sim_object *o)
+{
+    struct sim_socket *s = sim_socket_of(o);
+
+    if (!o->is_socket || s->state != SIM_HOPING) /* what was sent to a network goes on */
+        return;
+    s->state = SIM_NEW;
+    list_remove(&s->on_hopeful);
 }
 
 long sim_connect(struct sim *w, struct sim_object *o, const struct sockaddr *addr, socklen_t len,

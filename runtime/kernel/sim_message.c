@@ -123,6 +123,8 @@ static void arrives(struct sim *w, struct sim_event *e)
     struct message *m = CONTAINER(e, struct message, event);
     struct sim_socket *from = m->from, *to = sim_name_find(w, &m->to, m->type);
 
+    if (to && to->state == SIM_CONNECTED && !sim_name_same(&to->there, &from->here))
+        to = NULL; /* it hears its peer alone */
     if (to == NULL)
         refused(w, from);
     if (to == NULL || to->messages_bytes + m->len > QUEUE_BYTES || to->no_read)
@@ -143,6 +145,9 @@ static ssize_t put_in_net(struct sim *w, struct sim_socket *s, struct message *m
         lose(w, m);
         return len;
     }
+    if (s->last_arrival > w->now && at <= s->last_arrival && !sim_has(w, RV_SIM_LOSS))
+        at = s->last_arrival + 1; /* no overtaking */
+    s->last_arrival = at;
     m->from = s;
     sim_hold(&s->o);
     m->event.happen = arrives;
@@ -207,7 +212,7 @@ long sim_message_connect(struct sim *w, struct sim_socket *s, const struct sim_n
     if (err < 0)
         return err;
     if (s->domain == AF_UNIX) {
-        struct sim_socket *peer = sim_name_find(w, to, 0);
+        struct sim_socket *peer = sim_name_find(w, to, sim_name_type(to, s->type));
 
         if (peer == NULL)
             return sim_is_path(to) ? -ENOENT : -ECONNREFUSED;

@@ -24,8 +24,10 @@ static struct sockaddr_in6 *in6(struct sim_name *n)
     return (struct sockaddr_in6 *)(void *)&n->at;
 }
 
-static in_port_t *port_of(struct sim_name *n)
+static in_port_t *port_of(const struct sim_name *name)
 {
+    struct sim_name *n = (struct sim_name *)name;
+
     return n->at.ss_family == AF_INET ? &in4(n)->sin_port : &in6(n)->sin6_port;
 }
 
@@ -90,7 +92,12 @@ bool sim_is_path(const struct sim_name *name)
            ((const struct sockaddr_un *)(const void *)&name->at)->sun_path[0];
 }
 
-static bool same(struct sim_name *a, struct sim_name *b)
+int sim_name_type(const struct sim_name *name, int type)
+{
+    return name->at.ss_family == AF_UNIX && sim_is_path(name) ? 0 : type;
+}
+
+bool sim_name_same(const struct sim_name *a, const struct sim_name *b)
 {
     if (a->host != b->host || a->at.ss_family != b->at.ss_family)
         return false;
@@ -104,8 +111,7 @@ struct sim_socket *sim_name_find(struct sim *w, const struct sim_name *name, int
     for (struct link *l = w->names.next; l != &w->names; l = l->next) {
         struct sim_socket *s = CONTAINER(l, struct sim_socket, on_names);
 
-        if ((type == 0 || s->type == type) && same(&s->here, (struct sim_name *)name) &&
-            sim_alive(w, &s->o))
+        if ((type == 0 || s->type == type) && sim_name_same(&s->here, name) && sim_alive(w, &s->o))
             return s;
     }
     return NULL;
@@ -143,7 +149,7 @@ int sim_name_bind(struct sim *w, struct sim_socket *s, const struct sim_name *na
         choose_abstract(w, &n);
     else if (s->domain != AF_UNIX && *port_of(&n) == 0)
         err = choose_port(w, s, &n);
-    else if (sim_name_find(w, &n, s->domain == AF_UNIX ? 0 : s->type))
+    else if (sim_name_find(w, &n, sim_name_type(&n, s->type)))
         err = -EADDRINUSE;
     if (err < 0)
         return err;

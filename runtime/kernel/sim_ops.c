@@ -98,6 +98,8 @@ static void decide(struct sim *w, struct sim_op *o, long result)
     o->state = SIM_DECIDED;
     o->print = print_of(&o->copy);
     list_remove(&o->on_object);
+    if (o->copy.code == KOP_CONNECT && o->tried && o->cancel_decided)
+        sim_connect_cancelled(o->object);
     sim_tell(w, names[o->copy.code], (int64_t)o->number, result);
     o->event.happen = back;
     sim_at(w, &o->event, w->now + (sim_has(w, RV_SIM_ORDER) ? sim_span(w, WORD_NS) : 0));
@@ -263,12 +265,12 @@ static void start(struct sim *w, struct sim_op *o)
         start_watch(w, o);
     else if (o->copy.code == KOP_CLOSE)
         run_for(w, o, sim_has(w, RV_SIM_ORDER) ? CLOSE_NS : 0);
+    else if ((o->copy.code == KOP_ACCEPT || o->copy.code == KOP_CONNECT) && !o->object->is_socket)
+        decide(w, o, -ENOTSOCK);
     else if (o->copy.code == KOP_FSYNC)
         run_for(w, o, SYNC_NS);
     else if (o->copy.code == KOP_OPENAT || o->object->class->kind == FD_FILE)
         run_for(w, o, DISK_NS);
-    else if ((o->copy.code == KOP_ACCEPT || o->copy.code == KOP_CONNECT) && !o->object->is_socket)
-        decide(w, o, -ENOTSOCK);
     else
         attempt(w, o);
 }

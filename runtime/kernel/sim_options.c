@@ -7,6 +7,8 @@
 
 #include "kernel/sim_socket.h"
 
+enum { SO_LAST = 83 }; /* that there are names for; the rest is refused */
+
 int sim_option(const struct sim_socket *s, int level, int name, int fallback)
 {
     for (unsigned i = 0; i < s->option_count; i++)
@@ -43,6 +45,8 @@ int sim_setsockopt(struct kernel *k, int fd, int level, int name, const void *va
     }
     if (len < sizeof number)
         return -EINVAL;
+    if (level == SOL_SOCKET && (name <= 0 || name > SO_LAST))
+        return -ENOPROTOOPT;
     memcpy(&number, value, sizeof number);
     if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF))
         number *= 2; /* as Linux does, for what it needs itself */

@@ -63,7 +63,7 @@ static ssize_t stream_take(struct sim *w, struct sim_object *o, void *buf, size_
     if (s->error)
         return sim_take_error(s);
     if (s->state == SIM_NEW || s->state == SIM_LISTENING)
-        return -ENOTCONN;
+        return s->domain == AF_UNIX ? -EINVAL : -ENOTCONN;
     if (s->state == SIM_BROKEN ||
         (s->state == SIM_CONNECTED && (s->no_read || sim_flow_ended(s->in))))
         return 0;
@@ -98,7 +98,7 @@ static ssize_t stream_put(struct sim *w, struct sim_object *o, const void *buf, 
     if (s->state == SIM_CONNECTING || s->state == SIM_HOPING)
         return -EAGAIN;
     if (s->state != SIM_CONNECTED)
-        return s->domain == AF_UNIX && s->state == SIM_NEW ? -ENOTCONN : -EPIPE;
+        return s->domain == AF_UNIX && s->state != SIM_BROKEN ? -ENOTCONN : -EPIPE;
     if (s->no_write)
         return -EPIPE;
     if (sim_flow_reader(s->out) == NULL)
@@ -284,8 +284,10 @@ static int check_kind(int domain, int type, int protocol)
     type &= ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
         return -EAFNOSUPPORT;
+    if (type < 0 || type > SOCK_PACKET)
+        return -EINVAL;
     if (type != SOCK_STREAM && type != SOCK_DGRAM && !(type == SOCK_SEQPACKET && domain == AF_UNIX))
-        return domain == AF_UNIX ? -ESOCKTNOSUPPORT : -EPROTONOSUPPORT;
+        return -ESOCKTNOSUPPORT;
     if (protocol &&
         (domain == AF_UNIX || protocol != (type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP)))
         return -EPROTONOSUPPORT;
@@ -369,6 +371,12 @@ int sim_bind(struct kernel *k, int fd, const struct sockaddr *addr, socklen_t le
     return err < 0 ? err : sim_name_bind(w, sim_socket_of(o), &name);
 }
 
+/* Both ends have said that there is no more. */
+static bool is_over(const struct sim_socket *s)
+{
+    return s->no_write && s->in && sim_flow_ended(s->in);
+}
+
 int sim_shutdown(struct kernel *k, int fd, int how)
 {
     struct sim *w = sim_of(k);
@@ -388,7 +396,7 @@ int sim_shutdown(struct kernel *k, int fd, int how)
         sim_changed(w, o);
         return 0;
     }
-    if (s->state != SIM_CONNECTED)
+    if (s->domain != AF_UNIX && (s->state != SIM_CONNECTED || is_over(s)))
         return -ENOTCONN;
     s->no_read |= how != SHUT_WR;
     if (how != SHUT_RD && !s->no_write) {

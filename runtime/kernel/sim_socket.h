@@ -55,6 +55,7 @@ struct sim_socket {
     struct link on_hopeful;
     struct link messages;
     size_t messages_bytes, messages_count;
+    int64_t last_arrival; /* of what this one sent to a network */
     struct sim_option options[SIM_OPTIONS_MAX];
     unsigned option_count;
 };
@@ -85,6 +86,9 @@ int sim_name_read(struct sim *w, const struct sim_socket *s, const struct sockad
                   socklen_t len, struct sim_name *out);
 void sim_name_write(const struct sim_name *name, int domain, struct sockaddr *addr, socklen_t *len);
 bool sim_is_path(const struct sim_name *name);
+bool sim_name_same(const struct sim_name *a, const struct sim_name *b);
+/* What sim_name_find() is to be asked for: a path is taken whatever the type, and 0 is any. */
+int sim_name_type(const struct sim_name *name, int type);
 struct sim_socket *sim_name_find(struct sim *w, const struct sim_name *name, int type);
 int sim_name_bind(struct sim *w, struct sim_socket *s, const struct sim_name *name);
 int sim_name_choose(struct sim *w, struct sim_socket *s); /* where none was bound */

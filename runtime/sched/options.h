@@ -18,6 +18,7 @@ struct settings {
     size_t stack_bytes;
     size_t tasks_max;
     bool wipe_stacks;
+    bool log;
 };
 
 /* 0, or -EINVAL and a line on stderr. given may be NULL. */

@@ -117,6 +117,15 @@ static void prepare_root(struct worker *w)
     w->root.stacks = w->default_stacks;
 }
 
+/* Which world it is, and why not a better one. */
+static void say_backend(const struct kernel *k)
+{
+    if (k->why[0])
+        report("backend %s; not a better one: %s", k->room->name, k->why);
+    else
+        report("backend %s", k->room->name);
+}
+
 static int start(struct worker *w, const struct settings *s)
 {
     int err = stack_arena_init(&w->stacks, sizeof(struct task), s->guard, s->wipe_stacks);
@@ -143,6 +152,8 @@ static int start(struct worker *w, const struct settings *s)
     w->now = w->kernel->room->now(w->kernel);
     prepare_root(w);
     prepare_loop(w);
+    if (s->log)
+        say_backend(w->kernel);
     return 0;
 }
 
