@@ -263,6 +263,19 @@ $(scenarios): tests/sim/coverage.c $(call objects,$(scenario_sources)) $(parts) 
 	$(call say,LD,$@)
 	$(call link,$(CC)) $(libs) -lm -o $@
 
+# The bugs of base/plant.h, each in a build of the scenarios of its own: what holds it is compiled
+# anew and stands before the rest.
+planted_bugs := $(shell sed -n 's/^    PLANT_\([A-Z_]*\),.*/\1/p' runtime/base/plant.h)
+planted := $(if $(SAN),,$(patsubst %,$(B)/planted/%,$(filter-out NONE,$(planted_bugs))))
+$(planted): $(B)/planted/%: tests/sim/coverage.c $(call objects,$(scenario_sources)) $(parts)
+	$(call say,BUG,$*)
+	$(Q)mkdir -p $(@D)/parts && cd $(@D)/parts && rm -f $*-*.o && \
+		for source in $$(cd $(CURDIR) && grep -l 'PLANTED($*)' runtime/*/*.c); do \
+		(cd $(CURDIR) && $(CC) $(flags_lib) -DPLANT=PLANT_$* -c $$source \
+			-o $(@D)/parts/$*-$$(basename $$source .c).o) || exit 1; done
+	$(Q)$(CC) -pie $(flags_link) $(@D)/parts/$*-*.o $(filter %.o,$^) $(filter %.a,$^) \
+		$(call asked,LINK) $(libs) -lm -o $@
+
 bench_needs := $(call objects,$(bench_shared)) $(parts) $(B)/sources
 $(call programs,$(bench_programs)): $(B)/%: %.c $(B)/%.o $(bench_needs)
 	$(call say,LD,$@)
@@ -294,7 +307,7 @@ on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
 on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
 
 .PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch tests examples sim
-tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) ## build the tests, run none
+tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) $(planted) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"

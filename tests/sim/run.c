@@ -1,7 +1,8 @@
 /* run.c: runs the scenarios with as many seeds as are asked for, or as fit into a time.
  *
  *   run --seeds 100000 [--scenario NAME]   so many, spread over the scenarios; or --seconds 170
- *   run --list                             their names and what they promise
+ *   run --list                             their names and what they promise; --first 1000, --jobs 2,
+ *                                          --failures 1: where to begin, how many before it stops
  *   run NAME FIRST COUNT                   one scenario with these seeds, in this process
  *
  * The last form is what the others start, in as many processes as --jobs says: so that the command
@@ -20,7 +21,7 @@
 #include "tests/sim/coverage.h"
 #include "tests/sim/scenario.h"
 
-enum { CHUNK = 200, JOBS_MOST = 64, FAILURES_MOST = 10, SECONDS_MOST = 60 };
+enum { CHUNK = 200, FIRST_CHUNK = 20, JOBS_MOST = 64, SECONDS_MOST = 60 };
 #define PEACE (RV_SIM_ERRORS | RV_SIM_RESETS | RV_SIM_LOSS | RV_SIM_PARTITIONS | RV_SIM_DISK_ERRORS)
 
 static struct scenario *first_scenario;
@@ -88,7 +89,7 @@ struct plan {
     const char *only; /* a scenario's name, or NULL */
     uint64_t first, seeds;
     int64_t until; /* the real clock; CLOCK_NEVER: until the seeds are done */
-    int jobs;
+    int jobs, failures_most;
     bool covers;
 };
 
@@ -105,22 +106,24 @@ static struct {
     int64_t began, shown;
 } now;
 
-/* The scenario and the seeds of the next chunk: each in turn, once as itself and once in peace. */
+/* The scenario and the seeds of the next chunk: each in turn, once as itself and once in peace; few
+ * seeds of each at first, for what is easy to find. */
 static uint64_t next_chunk(const struct plan *p, char *name, size_t room, uint64_t *first)
 {
-    uint64_t turn = now.chunks++, ways = p->only ? 1 : 2 * (uint64_t)scenario_count;
-    uint64_t left = p->seeds - now.asked, share = p->seeds / ways, count;
+    uint64_t each = p->only ? 1 : 2 * (uint64_t)scenario_count, turn = now.chunks / each;
+    uint64_t which = now.chunks++ % each, share = p->seeds / each + (p->seeds % each != 0);
+    uint64_t size = turn ? CHUNK : FIRST_CHUNK, left = p->seeds - now.asked;
     struct scenario *s = first_scenario;
 
-    for (uint64_t i = turn % ways / 2; i > 0; i--)
+    for (uint64_t i = which / 2; i > 0; i--)
         s = s->next;
     snprintf(name, room, "%s%s", p->only ? p->only : s->name,
-             !p->only && turn % 2 ? "_in_peace" : "");
-    count = share < 1 ? 1 : share < CHUNK ? share : CHUNK;
-    *first = p->first + turn / ways * CHUNK;
-    count = count < left ? count : left;
-    now.asked += count;
-    return count;
+             !p->only && which % 2 ? "_in_peace" : "");
+    *first = p->first + (turn ? FIRST_CHUNK + (turn - 1) * CHUNK : 0);
+    size = size < share ? size : share;
+    size = size < left ? size : left;
+    now.asked += size;
+    return size;
 }
 
 static void start(const struct plan *p, struct job *j, const char *program)
@@ -190,7 +193,8 @@ static struct job *wait_for_one(struct job *jobs, int count)
 
 static bool more(const struct plan *p)
 {
-    return now.failures < FAILURES_MOST && now.asked < p->seeds && clock_now() < p->until;
+    return now.failures < (unsigned)p->failures_most && now.asked < p->seeds &&
+           clock_now() < p->until;
 }
 
 static int run_all(const struct plan *p)
@@ -233,8 +237,9 @@ static int list(void)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: run [--seeds N | --seconds N] [--first N] [--scenario NAME] [--jobs N] "
-                    "[--coverage]\n       run --list\n       run NAME FIRST COUNT\n");
+    fprintf(stderr,
+            "usage: run [--seeds N | --seconds N] [--first N] [--scenario NAME] [--jobs N] "
+            "[--failures N] [--coverage]\n       run --list\n       run NAME FIRST COUNT\n");
     return 2;
 }
 
@@ -260,6 +265,8 @@ static int read_plan(struct plan *p, int argc, char **argv)
             p->first = strtoull(value, NULL, 10);
         } else if (strcmp(argv[i - 1], "--jobs") == 0) {
             p->jobs = atoi(value);
+        } else if (strcmp(argv[i - 1], "--failures") == 0) {
+            p->failures_most = atoi(value);
         } else if (strcmp(argv[i - 1], "--scenario") == 0) {
             (void)named(value, &peace);
             p->only = value;
@@ -272,7 +279,8 @@ static int read_plan(struct plan *p, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct plan plan = {.first = 1, .seeds = 8000, .until = CLOCK_NEVER, .jobs = 2};
+    struct plan plan = {
+        .first = 1, .seeds = 8000, .until = CLOCK_NEVER, .jobs = 2, .failures_most = 10};
     bool peace;
 
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
