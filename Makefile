@@ -6,6 +6,7 @@
 #   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
 #   tests/t_uring*.c                     the same, where there is a liburing
 #   tests/t_*.sh                         one TAP script each
+#   tests/sim/*.c                        scenarios for simulated worlds, one program: tests/sim/run
 #   tests/without_uring.c                runs another program where io_uring is forbidden
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
 #   libs/sim_guard/*.c                   a library of its own, over the public header
@@ -147,6 +148,8 @@ tests_sh := $(sort $(wildcard tests/t_*.sh))
 tests_arch := $(filter tests/t_switch%,$(tests_c))
 tests_runner := tests/without_uring.c
 tests_lib := $(filter-out $(tests_arch),$(tests_c))
+scenario_sources := $(sort $(wildcard tests/sim/*.c))
+scenarios := $(B)/tests/sim/run
 bench_programs := $(sort $(wildcard bench/b_*.c))
 bench_shared := $(filter-out $(bench_programs),$(sort $(wildcard bench/*.c)))
 examples_parts := $(sort $(wildcard examples/*-*.c))
@@ -185,7 +188,8 @@ $(B)/flags: FORCE
 	$(call stamp,$(CC) $(CXX) $(flags_lib) $(flags_inside_cxx) $(flags_link))
 
 $(B)/sources: FORCE
-	$(call stamp,$(lib_sources) $(guard_sources) $(bench_shared) $(examples_parts))
+	$(call stamp,$(lib_sources) $(guard_sources) $(scenario_sources) $(bench_shared) \
+		$(examples_parts))
 
 asked = $$(sed -n 's,^// $(1): ,,p' $<)
 compile = $(Q)mkdir -p $(@D) && $(1) -MMD -MP -c $< -o $@
@@ -270,6 +274,24 @@ $(call programs,$(tests_cxx)): $(B)/%: %.cc $(B)/%.o $(parts)
 	$(call say,LD,$@)
 	$(call link,$(CXX)) $(libs) -o $@
 
+# What coverage.c asks for: it has a link of its own.
+$(scenarios): tests/sim/coverage.c $(call objects,$(scenario_sources)) $(parts) $(B)/sources
+	$(call say,LD,$@)
+	$(call link,$(CC)) $(libs) -lm -o $@
+
+# The bugs of base/plant.h, each in a build of the scenarios of its own: what holds it is compiled
+# anew and stands before the rest.
+planted_bugs := $(shell sed -n 's/^    PLANT_\([A-Z_]*\),.*/\1/p' runtime/base/plant.h)
+planted := $(if $(SAN),,$(patsubst %,$(B)/planted/%,$(filter-out NONE,$(planted_bugs))))
+$(planted): $(B)/planted/%: tests/sim/coverage.c $(call objects,$(scenario_sources)) $(parts)
+	$(call say,BUG,$*)
+	$(Q)mkdir -p $(@D)/parts && cd $(@D)/parts && rm -f $*-*.o && \
+		for source in $$(cd $(CURDIR) && grep -l 'PLANTED($*)' runtime/*/*.c); do \
+		(cd $(CURDIR) && $(CC) $(flags_lib) -DPLANT=PLANT_$* -c $$source \
+			-o $(@D)/parts/$*-$$(basename $$source .c).o) || exit 1; done
+	$(Q)$(CC) -pie $(flags_link) $(@D)/parts/$*-*.o $(filter %.o,$^) $(filter %.a,$^) \
+		$(call asked,LINK) $(libs) -lm -o $@
+
 bench_needs := $(call objects,$(bench_shared)) $(parts) $(B)/sources
 $(call programs,$(bench_programs)): $(B)/%: %.c $(B)/%.o $(bench_needs)
 	$(call say,LD,$@)
@@ -284,6 +306,7 @@ $(foreach e,$(examples),$(eval \
 
 everything := $(lib_sources) $(guard_sources) $(tests_c) $(tests_cxx) $(tests_runner)
 everything += $(bench_programs) $(bench_shared) $(examples) $(examples_parts)
+everything += $(scenario_sources)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
 
 # ---- tests ----
@@ -295,8 +318,9 @@ for_scripts += SOURCES='$(lib_sources)' LIBS='$(libs) -lm'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch tests examples
-tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) ## build the tests, run none
+.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch tests examples sim
+tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) $(planted)
+tests: ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
@@ -320,6 +344,11 @@ check-nouring: ## the tests where a seccomp filter forbids io_uring, as in conta
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
+
+SEEDS ?= 10000
+sim: $(scenarios) ## run the scenarios: SEEDS=100000 SCENARIO=echo A='--seconds 170 --coverage'
+	$(Q)$(still) $(scenarios) --seeds $(SEEDS) --jobs $(JOBS) \
+		$(if $(SCENARIO),--scenario $(SCENARIO)) $(A)
 
 # ---- style ----
 
@@ -399,7 +428,7 @@ compile_commands.json: FORCE ## for clangd
 		'$(call entry,$(s),$(CC) $(flags_lib))';) \
 	$(foreach s,$(guard_sources),echo \
 		'$(call entry,$(s),$(CC) $(flags_guard))';) \
-	$(foreach s,$(tests_c) $(bench_programs) $(bench_shared),echo \
+	$(foreach s,$(tests_c) $(scenario_sources) $(bench_programs) $(bench_shared),echo \
 		'$(call entry,$(s),$(CC) $(flags_inside))';) \
 	$(foreach s,$(tests_cxx),echo \
 		'$(call entry,$(s),$(CXX) $(flags_inside_cxx))';) \
