@@ -177,6 +177,7 @@ TEST(a_field_beats_its_variable_which_beats_the_default)
     const rv_options none = {0};
     struct settings s;
 
+    unsetenv("REEVE_BACKEND"); /* all tests may have been given one */
     CHECK_EQ(options_read(&s, &none), 0);
     CHECK(strcmp(s.kernel.backend, "auto") == 0);
     CHECK_EQ(s.stack_bytes, 64 << 10);
