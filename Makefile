@@ -5,6 +5,7 @@
 #   tests/t_*.c tests/t_*.cc             one TAP program each; they see the library's internals
 #   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
 #   tests/t_*.sh                         one TAP script each
+#   tests/without_uring.c                runs another program where io_uring is forbidden
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
 #   examples/*.c                         one program each; they see the public header alone;
 #                                        examples/tour-*.c are parts of examples/tour
@@ -34,6 +35,7 @@ V ?=
 T ?=
 A ?=
 JOBS ?= 2
+WORLDS ?= uring epoll sim
 ARCH ?= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 PORT ?= $(if $(wildcard arch/$(ARCH)/.),$(ARCH),ucontext)
 
@@ -111,6 +113,7 @@ tests_c := $(sort $(wildcard tests/t_*.c))
 tests_cxx := $(sort $(wildcard tests/t_*.cc))
 tests_sh := $(sort $(wildcard tests/t_*.sh))
 tests_arch := $(filter tests/t_switch%,$(tests_c))
+tests_runner := tests/without_uring.c
 tests_lib := $(filter-out $(tests_arch),$(tests_c))
 bench_programs := $(sort $(wildcard bench/b_*.c))
 bench_shared := $(filter-out $(bench_programs),$(sort $(wildcard bench/*.c)))
@@ -216,6 +219,10 @@ $(call programs,$(tests_lib)): $(B)/%: %.c $(B)/%.o $(parts)
 	$(call say,LD,$@)
 	$(call link,$(CC)) $(libs) -lm -o $@
 
+$(call programs,$(tests_runner)): $(B)/%: %.c $(B)/%.o
+	$(call say,LD,$@)
+	$(call link,$(CC)) -o $@
+
 $(call programs,$(tests_cxx)): $(B)/%: %.cc $(B)/%.o $(parts)
 	$(call say,LD,$@)
 	$(call link,$(CXX)) $(libs) -o $@
@@ -233,6 +240,7 @@ $(foreach e,$(examples),$(eval \
 	$(call programs,$(e)): $(call objects,$(filter $(basename $(e))-%,$(examples_parts)))))
 
 everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared)
+everything += $(tests_runner)
 everything += $(examples) $(examples_parts)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
 
@@ -244,19 +252,36 @@ for_scripts = BUILD='$(B)' CC='$(CC)' CXX='$(CXX)' PORT='$(PORT)' SAN='$(SAN)'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-.PHONY: check check-asan check-tsan check-arch tests examples
-tests: $(call programs,$(tests_c) $(tests_cxx)) ## build the tests, run none
+# What there is to try again on another backend.
+on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
+on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
+
+.PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch tests examples
+tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
 	$(if $(chosen),,$(error no test matches T=$(T)))
 	$(Q)MAKEFLAGS= $(for_scripts) $(still) prove -j$(JOBS) --exec '' $(chosen)
 
+check-worlds: all tests examples ## the tests in each world, and a table; WORLDS='uring sim', T=
+	$(if $(chosen),,$(error no test matches T=$(T)))
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) tools/worlds -j$(JOBS) $(if $(V),-v) $(WORLDS) -- \
+		$(chosen)
+
 check-asan: ## the tests under ASan and UBSan
 	+$(MAKE) check SAN=address
 
 check-tsan: ## the tests under TSan
 	+$(MAKE) check SAN=thread
+
+check-epoll: all tests examples ## the tests of the library on the epoll backend
+	$(Q)MAKEFLAGS= $(for_scripts) REEVE_BACKEND=epoll $(still) \
+		prove -j$(JOBS) --exec '' $(on_backends)
+
+check-nouring: all tests examples ## the same, where a seccomp filter forbids io_uring
+	$(Q)MAKEFLAGS= $(for_scripts) $(still) \
+		prove -j$(JOBS) --exec $(call programs,$(tests_runner)) $(on_backends)
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
@@ -308,14 +333,15 @@ $(B)/reeve.pc: tools/reeve.pc.in FORCE
 install: all $(B)/reeve.pc ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
 	$(if $(SAN),$(error a sanitizer build is not for others))
 	install -d $(call to,$(INCLUDEDIR)) $(call to,$(LIBDIR)/pkgconfig)
-	install -m 644 include/reeve.h $(call to,$(INCLUDEDIR)/reeve.h)
+	install -m 644 include/reeve.h include/reeve_sim.h $(call to,$(INCLUDEDIR))
 	install -m 644 $(archive) $(call to,$(LIBDIR)/libreeve.a)
 	install -m 755 $(B)/$(SONAME) $(call to,$(LIBDIR)/$(SONAME))
 	ln -sf $(SONAME) $(call to,$(LIBDIR)/libreeve.so)
 	install -m 644 $(B)/reeve.pc $(call to,$(LIBDIR)/pkgconfig/reeve.pc)
 
 uninstall: ## what install put there
-	rm -f $(call to,$(INCLUDEDIR)/reeve.h) $(call to,$(LIBDIR)/libreeve.a) \
+	rm -f $(call to,$(INCLUDEDIR)/reeve.h) $(call to,$(INCLUDEDIR)/reeve_sim.h) \
+		$(call to,$(LIBDIR)/libreeve.a) \
 		$(call to,$(LIBDIR)/$(SONAME)) $(call to,$(LIBDIR)/libreeve.so) \
 		$(call to,$(LIBDIR)/pkgconfig/reeve.pc)
 

@@ -52,7 +52,7 @@ typedef int rv_fn(void *arg); /* 0, or -errno: fails its group */
 /* A field that is zero is taken from its REEVE_ variable, and where that is not set, from the
  * default. */
 typedef struct rv_options {
-    const char *backend;   /* REEVE_BACKEND: "auto" or "uring" */
+    const char *backend;   /* REEVE_BACKEND: "auto", "uring" or "epoll" */
     size_t stack_bytes;    /* REEVE_STACK: usable bytes of a task's stack; 64K */
     size_t tasks_max;      /* REEVE_TASKS_MAX: live tasks, started or not; unlimited */
     unsigned ring_entries; /* REEVE_RING: submission queue; 256 */
@@ -64,6 +64,10 @@ typedef struct rv_options {
  * runtime could not start, and stderr says why. -EDEADLK: every task slept and nothing could
  * have woken one; all were cancelled, the report is on stderr, and fn failed. */
 int rv_run(rv_fn *fn, void *arg, const rv_options *opt);
+
+/* What the running runtime stands on: "uring" or "epoll". *out_why, if asked for: why it is not a
+ * better one; "" where it is the best, or was asked for by name. */
+const char *rv_backend(const char **out_why);
 
 /* ---- scopes: deadlines and cancellation ----
  * Inside a cancelled scope every RV_WAITS call fails with -ECANCELED until the scope closes.

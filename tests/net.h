@@ -1,7 +1,8 @@
 /* net.h: what the tests of descriptors share: pairs of connected ones, and what leaks show in.
  *
- * The makers use plain system calls, so that what a test finds is about the call under test; they
- * stop the test when they fail. TEST_TASK is a test whose body is the first task of a runtime.
+ * The makers are for tasks, and use the library's calls, since a simulated world has descriptors of
+ * its own; they stop the test when they fail. TEST_TASK is a test whose body is the first task of
+ * a runtime.
  */
 #ifndef NET_H
 #define NET_H
@@ -40,15 +41,19 @@
 #define A_MOMENT (20 * RV_MS)
 #define LONG ((rv_time)tap_seconds() * RV_S / 3)
 
-#define MUST(call)                                                                          \
-    ({                                                                                      \
-        long must_ = (long)(call);                                                          \
-        if (must_ < 0) {                                                                    \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, strerror(errno)); \
-            _exit(1);                                                                       \
-        }                                                                                   \
-        (int)must_;                                                                         \
+/* Of a system call or of one of ours: what must work for the test to be one. */
+#define MUST(call)                                                        \
+    ({                                                                    \
+        long must_ = (errno = EPERM, (long)(call));                       \
+        if (must_ < 0) {                                                  \
+            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, \
+                    strerror(must_ == -1 ? errno : (int)-must_));         \
+            _exit(1);                                                     \
+        }                                                                 \
+        (int)must_;                                                       \
     })
+
+enum { SIM_FIRST_FD = 65536 };
 
 struct address {
     struct sockaddr_storage at;
@@ -63,17 +68,18 @@ static inline struct sockaddr *address_of(struct address *a)
 static inline bool have_ip6(void)
 {
     struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    int fd = socket(AF_INET6, SOCK_STREAM, 0);
-    bool yes = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    int fd = rv_socket(AF_INET6, SOCK_STREAM, 0);
+    bool yes = fd >= 0 && rv_bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
 
-    close(fd);
+    if (fd >= 0)
+        MUST(rv_close(fd));
     return yes;
 }
 
 /* A port of the loopback, or for AF_UNIX a name that the kernel chose. */
 static inline int bound(int family, int type, struct address *out)
 {
-    int fd = MUST(socket(family, type | SOCK_CLOEXEC, 0));
+    int fd = MUST(rv_socket(family, type, 0));
 
     memset(out, 0, sizeof *out);
     out->at.ss_family = (sa_family_t)family;
@@ -86,9 +92,9 @@ static inline int bound(int family, int type, struct address *out)
     } else {
         out->len = sizeof(sa_family_t);
     }
-    MUST(bind(fd, address_of(out), out->len));
+    MUST(rv_bind(fd, address_of(out), out->len));
     out->len = sizeof out->at;
-    MUST(getsockname(fd, address_of(out), &out->len));
+    MUST(rv_getsockname(fd, address_of(out), &out->len));
     return fd;
 }
 
@@ -96,7 +102,7 @@ static inline int listening(int family, struct address *out)
 {
     int fd = bound(family, SOCK_STREAM, out);
 
-    MUST(listen(fd, 1024));
+    MUST(rv_listen(fd, 1024));
     return fd;
 }
 
@@ -106,26 +112,21 @@ static inline void connected_pair(int family, int type, int fds[2])
     int listener;
 
     if (family == AF_UNIX) {
-        MUST(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
+        MUST(rv_socketpair(AF_UNIX, type, 0, fds));
         return;
     }
     if (type == SOCK_DGRAM) {
         fds[0] = bound(family, type, &a);
         fds[1] = bound(family, type, &b);
-        MUST(connect(fds[0], address_of(&b), b.len));
-        MUST(connect(fds[1], address_of(&a), a.len));
+        MUST(rv_connect(fds[0], address_of(&b), b.len));
+        MUST(rv_connect(fds[1], address_of(&a), a.len));
         return;
     }
     listener = listening(family, &a);
-    fds[0] = MUST(socket(family, type | SOCK_CLOEXEC, 0));
-    /* Signals may come: some tests want storms of them. */
-    while (connect(fds[0], address_of(&a), a.len) < 0 && errno != EISCONN)
-        MUST(errno == EINTR || errno == EALREADY ? 0 : -1);
-    do
-        fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    while (fds[1] < 0 && errno == EINTR);
-    MUST(fds[1]);
-    close(listener);
+    fds[0] = MUST(rv_socket(family, type, 0));
+    MUST(rv_connect(fds[0], address_of(&a), a.len));
+    fds[1] = MUST(rv_accept(listener, NULL, NULL));
+    MUST(rv_close(listener));
 }
 
 static inline void tcp_pair(int fds[2])
@@ -138,14 +139,32 @@ static inline void reset_connection(int fd)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
 
-    MUST(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
-    close(fd);
+    MUST(rv_setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+    MUST(rv_close(fd));
 }
 
 static inline void close_both(const int fds[2])
 {
     CHECK_EQ(rv_close(fds[0]), 0);
     CHECK_EQ(rv_close(fds[1]), 0);
+}
+
+enum { PATH_ROOM = 64 };
+
+/* A name for a file; whoever makes one of it calls drop_file(). */
+static inline void new_path(char path[PATH_ROOM])
+{
+    uint64_t number;
+
+    rv_random(&number, sizeof number);
+    snprintf(path, PATH_ROOM, "/tmp/reeve-%d-%llx", (int)getpid(), (unsigned long long)number);
+}
+
+/* A simulated file goes with its world. */
+static inline void drop_file(const char *path)
+{
+    if (!in_sim())
+        MUST(unlink(path));
 }
 
 /* Entries of a folder below /proc/self: open descriptors, threads. */
@@ -161,9 +180,17 @@ static inline int count_in(const char *folder)
     return count;
 }
 
+/* Descriptors that are open, of which a simulated world has its own: getsockopt(2) knows a number
+ * that is none, whatever else it may say of those that are no sockets. */
 static inline int count_fds(void)
 {
-    return count_in("/proc/self/fd") - 1; /* the folder's own */
+    int count = 0, type;
+
+    if (!in_sim())
+        return count_in("/proc/self/fd") - 1; /* the folder's own */
+    for (int fd = SIM_FIRST_FD; fd < SIM_FIRST_FD + 8192; fd++)
+        count += rv_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}) != -EBADF;
+    return count;
 }
 
 /* A cheap generator: the same numbers in each run. */

@@ -114,6 +114,7 @@ TEST_TASK(hazard_18_no_late_write_into_a_returned_frame_from_the_ring)
 {
     struct frames f = {.late = 0};
 
+    NOT_IN_SIM("real descriptors: terminals");
     open_terminal(f.fds); /* which is read by operations of the ring */
     race_frames(&f);
     close_both(f.fds);
@@ -199,7 +200,7 @@ TEST_TASK(hazard_19_no_byte_of_a_pipe_is_lost_or_doubled_by_deadlines)
     struct stream s = {.over = false};
     int p[2];
 
-    MUST(pipe2(p, O_CLOEXEC));
+    MUST(rv_pipe(p, 0));
     s.fds[0] = p[1];
     s.fds[1] = p[0];
     conserve(&s);
@@ -212,6 +213,7 @@ TEST_TASK(hazard_19_no_byte_of_a_fifo_is_lost_or_doubled_by_deadlines)
     struct stream s = {.over = false};
     char folder[] = "/tmp/reeve-XXXXXX", path[64];
 
+    NOT_IN_SIM("real descriptors: FIFOs");
     CHECK(mkdtemp(folder) != NULL);
     snprintf(path, sizeof path, "%s/fifo", folder);
     MUST(mkfifo(path, 0600));
@@ -240,6 +242,7 @@ TEST_TASK(hazard_19_no_byte_of_a_terminal_is_lost_or_doubled_by_deadlines)
 {
     struct stream s = {.over = false};
 
+    NOT_IN_SIM("real descriptors: terminals");
     open_terminal(s.fds);
     conserve(&s);
     close_both(s.fds);
@@ -292,6 +295,7 @@ TEST_TASK(hazard_20_opens_of_a_fifo_are_cancelled_without_a_trace)
     uint32_t dice = 9;
     int before, opened = 0;
 
+    NOT_IN_SIM("real descriptors: FIFOs");
     make_fifo(&f);
     before = count_fds();
     for (int wave = 0; wave < 5; wave++) {
@@ -327,7 +331,7 @@ static void check_threads(int most)
         CHECK_EQ(rv_sleep(50 * RV_MS), 0);
         threads = count_in("/proc/self/task");
     } while (threads > before && threads <= most);
-    CHECK(threads > 1); /* or the count is of something else */
+    CHECK(threads > 1 || in_sim()); /* or the count is of something else */
     if (threads > most)
         CHECK_EQ(threads, most);
 }
@@ -338,6 +342,7 @@ TEST_TASK(hazard_31_opens_that_block_take_a_bounded_number_of_threads)
     int opened = 0;
     rv_group g;
 
+    NOT_IN_SIM("real descriptors: FIFOs");
     make_fifo(&f);
     rv_group_open(&g, RV_NEVER);
     for (int i = 0; i < 200; i++) {
@@ -345,7 +350,7 @@ TEST_TASK(hazard_31_opens_that_block_take_a_bounded_number_of_threads)
 
         rv_go_copy(&g, open_in_haste, &o, sizeof o);
     }
-    check_threads(1 + 16 + 2);
+    check_threads(1 + (strcmp(rv_backend(NULL), "uring") == 0 ? 16 : 64) + 2);
     rv_group_cancel(&g);
     CHECK_EQ(rv_group_close(&g, 0), 0);
     drop_fifo(&f);
@@ -367,7 +372,7 @@ TEST_TASK(hazard_31_connects_that_block_take_a_bounded_number_of_threads)
     int listener = bound(AF_UNIX, SOCK_STREAM, &at), first = rv_socket(AF_UNIX, SOCK_STREAM, 0);
     rv_group g;
 
-    MUST(listen(listener, 0));
+    MUST(rv_listen(listener, 0));
     CHECK_EQ(rv_connect(first, address_of(&at), at.len), 0); /* the queue is full now */
     rv_group_open(&g, RV_NEVER);
     for (int i = 0; i < 200; i++)

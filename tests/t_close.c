@@ -72,6 +72,7 @@ TEST_TASK(hazard_23_a_read_in_the_ring_ends_when_its_terminal_is_closed)
     struct waiter w = {posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), READ, 1};
     rv_group g;
 
+    NOT_IN_SIM("real descriptors: terminals");
     rv_group_open(&g, rv_after(LONG));
     rv_go(&g, wait_on, &w);
     CHECK_EQ(rv_sleep(5 * RV_MS), 0);
@@ -94,6 +95,7 @@ TEST_TASK(a_close_is_not_cancelled)
     CHECK_EQ(rv_close(fds[0]), 0);
     CHECK_EQ(rv_scope_close(&s, 0), 0);
     CHECK_EQ(fcntl(fds[0], F_GETFD), -1);
+    CHECK_EQ(rv_poll(fds[0], POLLIN), -EBADF);
     return rv_close(fds[1]);
 }
 
@@ -200,6 +202,7 @@ TEST_TASK(hazard_23_a_read_that_was_woken_keeps_its_hands_off_the_numbers_next_f
     int fds[2], strangers[2];
     rv_group g;
 
+    NOT_IN_SIM("real descriptors: replaced by dup2(2)");
     tcp_pair(fds);
     connected_pair(AF_UNIX, SOCK_STREAM, strangers);
     c.reader = (struct waiter){fds[0], READ, 99};
@@ -307,6 +310,7 @@ TEST_TASK(hazard_23_a_number_that_came_back_before_its_close_was_heard_of_is_goo
     bool over = false;
     rv_group g;
 
+    NOT_IN_SIM("real descriptors: message queues");
     rv_group_open(&g, RV_NEVER);
     for (int i = 0; i < 4; i++)
         rv_go(&g, use_numbers, &over);
@@ -348,6 +352,7 @@ TEST_TASK(hazard_49_a_wait_on_a_number_closed_behind_our_back_ends)
 {
     char buf[8];
 
+    NOT_IN_SIM("real descriptors: closed behind our back");
     for (int replaced = 0; replaced < 2; replaced++) {
         int fds[2], next[2];
         struct raw r;
@@ -369,6 +374,7 @@ TEST_TASK(hazard_49_a_wait_on_a_number_closed_behind_our_back_ends)
 
 TEST_TASK(hazard_49_an_eventfd_that_replaced_another_is_the_one_that_is_waited_for)
 {
+    NOT_IN_SIM("real descriptors: closed behind our back");
     for (int replaced = 0; replaced < 2; replaced++) {
         uint64_t count = 0;
         int fd = MUST(eventfd(0, EFD_CLOEXEC));
@@ -389,6 +395,7 @@ TEST_TASK(hazard_49_a_file_where_a_pipe_was_is_read_as_a_file)
     char buf[16], path[] = "/tmp/reeve-XXXXXX";
     int file = MUST(mkstemp(path)), p[2];
 
+    NOT_IN_SIM("real descriptors: closed behind our back");
     unlink(path);
     MUST(write(file, "in the file", 11));
     MUST(fsync(file));
@@ -407,6 +414,7 @@ TEST_TASK(hazard_49_the_dump_lists_what_is_watched_and_gone)
     char text[8192] = "", path[] = "/tmp/reeve-XXXXXX", byte;
     int out = MUST(mkstemp(path)), fds[2];
 
+    NOT_IN_SIM("real descriptors: closed behind our back");
     unlink(path);
     tcp_pair(fds);
     CHECK_EQ(WITHIN(A_MOMENT, rv_read(fds[1], &byte, 1)), -ETIMEDOUT);

@@ -45,7 +45,7 @@ static int ends[2];
 /* Sockets: pipes are watched from Linux 6.4 on only, and read by operations before. */
 static void open_ends(void)
 {
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    CHECK_EQ(rv_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 }
 
 static int sleeper(void *arg)
@@ -96,7 +96,7 @@ static int all_states(void *arg)
 {
     int number = 42;
     rv_group g, one;
-    char *text;
+    char *text, world[64];
 
     (void)arg;
     open_ends();
@@ -114,7 +114,8 @@ static int all_states(void *arg)
     rv_go(&g, unstarted, NULL);
     rv_name("the first");
     text = dump();
-    check_has(text, "7 tasks started, 1 not yet, backend uring\n");
+    snprintf(world, sizeof world, "7 tasks started, 1 not yet, backend %s\n", tap_world());
+    check_has(text, world);
     check_has(text, "task 1 \"the first\", spawned at rv_run: running\n");
     check_has(text, "\"sleeper 42\", spawned at tests/t_dump.c:");
     check_has(text, "waits in rv_sleep for 0.500 s");
@@ -347,6 +348,7 @@ static int stale_watch(void *arg)
 
 TEST(hazard_49_a_watch_whose_descriptor_was_closed_behind_our_back_is_listed)
 {
+    NOT_IN_SIM("real descriptors: closed behind our back");
     CHECK_EQ(rv_run(stale_watch, NULL, NULL), 0);
 }
 

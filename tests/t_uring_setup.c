@@ -2,16 +2,12 @@
 // LINK: -Wl,--wrap=io_uring_submit_and_wait,--wrap=io_uring_submit_and_wait_timeout
 // LINK: -Wl,--wrap=io_uring_submit_and_get_events,--wrap=io_uring_submit
 // LINK: -Wl,--wrap=io_uring_queue_init_params
+#include "tests/forbid.h"
 #include "tests/uring_faults.h"
 
 #include <grp.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 /* ---- a set-up that refuses ---- */
 
@@ -51,13 +47,15 @@ static int work(void *unused)
     return work_all(4, 5);
 }
 
+static const rv_options ring_or_nothing = {.backend = "uring"};
+
 static int run_and_listen(const rv_options *options)
 {
     int memory = MUST(memfd_create("words", MFD_CLOEXEC)), err = MUST(dup(2)), result;
     ssize_t n;
 
     MUST(dup2(memory, 2));
-    result = rv_run(work, NULL, options);
+    result = rv_run(work, NULL, options ? options : &ring_or_nothing);
     MUST(dup2(err, 2));
     n = pread(memory, words, sizeof words - 1, 0);
     words[n > 0 ? n : 0] = 0;
@@ -80,6 +78,7 @@ TEST(hazard_26_each_kernel_gets_the_flags_that_it_knows)
                                      IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_SINGLE_ISSUER,
                                      IORING_SETUP_DEFER_TASKRUN};
 
+    ONLY_ON_URING("io_uring itself");
     for (unsigned subset = 0; subset < 32; subset++) {
         setup.flags_refused = 0;
         for (int i = 0; i < 5; i++)
@@ -113,6 +112,7 @@ TEST(a_kernel_is_asked_for_all_that_it_knows)
     const unsigned wanted[] = {0, submit_all, submit_all | coop, submit_all | coop | single,
                                submit_all | single | defer};
 
+    ONLY_ON_URING("io_uring itself");
     if (!kernel_knows_all())
         SKIP("this kernel knows less: Linux 6.1");
     for (int i = 0; i < 5; i++) {
@@ -124,8 +124,9 @@ TEST(a_kernel_is_asked_for_all_that_it_knows)
 
 TEST(hazard_30_a_ring_that_does_not_fit_is_halved_and_says_so)
 {
-    const rv_options big = {.ring_entries = 256};
+    const rv_options big = {.backend = "uring", .ring_entries = 256};
 
+    ONLY_ON_URING("io_uring itself");
     setup.entries_most = 32;
     CHECK_EQ(run_and_listen(&big), 0);
     CHECK_EQ(setup.entries, 32);
@@ -137,6 +138,7 @@ TEST(hazard_30_a_ring_that_does_not_fit_is_halved_and_says_so)
 
 TEST(hazard_29_a_ring_that_is_refused_is_explained)
 {
+    ONLY_ON_URING("io_uring itself");
     setup.error = -EPERM;
     CHECK_EQ(run_and_listen(NULL), -EPERM);
     CHECK_SAID("seccomp");
@@ -153,44 +155,24 @@ TEST(hazard_29_a_ring_that_is_refused_is_explained)
 
 /* ---- the real thing ---- */
 
-/* From here on these system calls fail, as in a container. */
-static void forbid(const int *calls, int count, int error)
-{
-    struct sock_filter program[16];
-    struct sock_fprog filter = {.filter = program};
-    unsigned short n = 0;
-
-    program[n++] =
-        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (int i = 0; i < count; i++) {
-        program[n++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
-        program[n++] =
-            (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error);
-    }
-    program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    filter.len = n;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
-        SKIP("no seccomp filters here");
-}
-
 TEST(hazard_29_a_filter_that_forbids_io_uring_is_named)
 {
     const int calls[] = {SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register};
-    int before = count_fds();
+    int before = count_in("/proc/self/fd");
 
-    forbid(calls, 3, EPERM);
+    ONLY_ON_URING("io_uring itself");
+    FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), -EPERM);
     CHECK_SAID("seccomp");
-    CHECK_EQ(count_fds(), before);
+    CHECK_EQ(count_in("/proc/self/fd"), before);
 }
 
 TEST(hazard_29_a_filter_that_hides_io_uring_is_understood)
 {
     const int calls[] = {SYS_io_uring_setup};
 
-    forbid(calls, 1, ENOSYS);
+    ONLY_ON_URING("io_uring itself");
+    FORBID(calls, ENOSYS);
     CHECK_EQ(run_and_listen(NULL), -ENOSYS);
     CHECK_SAID("this kernel has none");
 }
@@ -198,19 +180,21 @@ TEST(hazard_29_a_filter_that_hides_io_uring_is_understood)
 TEST(hazard_29_a_filter_that_lets_a_ring_be_made_and_not_used_is_found_at_the_start)
 {
     const int calls[] = {SYS_io_uring_enter};
-    int before = count_fds();
+    int before = count_in("/proc/self/fd");
 
-    forbid(calls, 1, EPERM);
+    ONLY_ON_URING("io_uring itself");
+    FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), -EPERM);
     CHECK_SAID("forbidden");
-    CHECK_EQ(count_fds(), before);
+    CHECK_EQ(count_in("/proc/self/fd"), before);
 }
 
 TEST(what_only_makes_it_faster_may_be_forbidden)
 {
     const int calls[] = {SYS_io_uring_register};
 
-    forbid(calls, 1, EPERM);
+    ONLY_ON_URING("io_uring itself");
+    FORBID(calls, EPERM);
     CHECK_EQ(run_and_listen(NULL), 0);
 }
 
@@ -219,6 +203,7 @@ TEST(hazard_30_without_lockable_memory_it_runs_or_says_what_to_raise)
     const struct rlimit none = {0, 0};
     int result;
 
+    ONLY_ON_URING("io_uring itself");
     if (getuid() != 0)
         SKIP("needs root, to become nobody");
     MUST(setrlimit(RLIMIT_MEMLOCK, &none));
@@ -257,6 +242,7 @@ static int look_at_descriptors(void *unused)
 
 TEST(hazard_32_no_descriptor_is_passed_on_to_other_programs)
 {
+    NOT_IN_SIM("real descriptors: flags");
     for (int i = 0; i < LOOKED_AT; i++)
         there_before[i] = fcntl(i, F_GETFD) >= 0;
     CHECK_EQ(rv_run(look_at_descriptors, NULL, NULL), 0);
@@ -264,9 +250,9 @@ TEST(hazard_32_no_descriptor_is_passed_on_to_other_programs)
 
 TEST(a_runtime_leaves_no_descriptor_behind)
 {
-    int before = count_fds();
+    int before = count_in("/proc/self/fd");
 
     for (int i = 0; i < 20; i++)
-        CHECK_EQ(rv_run(work, NULL, NULL), 0);
-    CHECK_EQ(count_fds(), before);
+        CHECK_EQ(rv_run(work, NULL, &ring_or_nothing), 0);
+    CHECK_EQ(count_in("/proc/self/fd"), before);
 }

@@ -14,6 +14,10 @@
  *
  * One process a test, because the runtime's failures are aborts, overflows and hangs, and a
  * test must not inherit the last one's ring, signal handlers or leaked fds.
+ *
+ * The same tests run in each world that the library knows, as REEVE_BACKEND says. A test of what
+ * one world has no notion of says so, in words that fit all tests of its kind, first thing:
+ * NOT_IN_SIM("real descriptors: dup(2)"), ONLY_ON_URING("the ring's own queues").
  */
 #ifndef TAP_H
 #define TAP_H
@@ -29,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +84,34 @@ enum { TAP_SKIP_EXIT = 77 };
     do {                                    \
         dprintf(tap_skip_fd, "%s", reason); \
         _exit(TAP_SKIP_EXIT);               \
+    } while (0)
+
+/* "uring", "epoll" or "sim": what rv_run() uses where a test does not say otherwise. */
+static inline const char *tap_world(void)
+{
+    const char *backend = getenv("REEVE_BACKEND");
+
+    if (backend && strcmp(backend, "auto") != 0)
+        return backend;
+    /* one that is there finds fault with the argument */
+    return syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == EFAULT ? "uring" : "epoll";
+}
+
+static inline bool in_sim(void)
+{
+    return strcmp(tap_world(), "sim") == 0;
+}
+
+#define NOT_IN_SIM(reason) \
+    do {                   \
+        if (in_sim())      \
+            SKIP(reason);  \
+    } while (0)
+
+#define ONLY_ON_URING(reason)                  \
+    do {                                       \
+        if (strcmp(tap_world(), "uring") != 0) \
+            SKIP(reason);                      \
     } while (0)
 
 /* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers). clang

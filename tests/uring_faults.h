@@ -204,13 +204,14 @@ static inline int work_client(void *arg)
 
 static inline int work_file(void *unused)
 {
-    char path[] = "/tmp/reeve-XXXXXX", own[64], buf[100];
-    int fd = MUST(mkstemp(path)), again;
+    char path[PATH_ROOM], buf[100];
+    int fd, again;
 
     (void)unused;
-    unlink(path); /* at once: some tests die */
-    snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
-    again = rv_openat(AT_FDCWD, own, O_RDONLY, 0);
+    new_path(path);
+    fd = MUST(rv_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+    again = rv_openat(AT_FDCWD, path, O_RDONLY, 0);
+    drop_file(path); /* at once: some tests die */
     for (int i = 0; i < 10; i++) {
         memset(buf, 'a' + i, sizeof buf);
         CHECK_EQ(rv_write(fd, buf, sizeof buf), sizeof buf);

@@ -71,6 +71,7 @@ int rv_close(int fd)
     if (err < 0)
         return wait_refuse(me, err);
     here.life = here.e->life;
+    here.op.flags = here.e->kind;
     if (fds_close_begin(k, here.e)) {
         here.e->drained = drained;
         here.e->closer = me;

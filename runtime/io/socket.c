@@ -72,15 +72,21 @@ int rv_accept(int fd, struct sockaddr *addr, socklen_t *addr_len)
     return (int)got;
 }
 
+/* Where connecting takes its time, some rooms say so, and it goes on by itself: then its end is
+ * waited for. Not so -EAGAIN, which here means no room in a unix listener's queue. */
 int rv_connect(int fd, const struct sockaddr *addr, socklen_t addr_len)
 {
     static const struct wait_kind kinds[2] = IO_OPERATION("rv_connect");
+    struct kop what = {.code = KOP_CONNECT, .fd = fd, .addr = (void *)addr, .len = addr_len};
     struct io io;
-    int err = io_begin(&io, "rv_connect", fd);
+    long err = io_begin(&io, "rv_connect", fd);
 
     if (err < 0)
-        return err;
-    return (int)io_operate(
-        &io, &(struct kop){.code = KOP_CONNECT, .fd = fd, .addr = (void *)addr, .len = addr_len}, 0,
-        kinds);
+        return (int)err;
+    err = io_operate(&io, &what, 0, kinds);
+    if (err == -EINPROGRESS && (err = io_still(&io)) == 0) {
+        what.offset = 1;
+        err = io_operate(&io, &what, FD_OUT, kinds);
+    }
+    return (int)err;
 }

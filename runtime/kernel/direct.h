@@ -29,4 +29,13 @@ int direct_getsockname(struct kernel *k, int fd, struct sockaddr *addr, socklen_
 int direct_getpeername(struct kernel *k, int fd, struct sockaddr *addr, socklen_t *len);
 void direct_random(struct kernel *k, void *buf, size_t len);
 
+/* All of these, for the table of a room. */
+#define DIRECT_CALLS                                                                  \
+    .now = direct_now, .recv = direct_recv, .send = direct_send, .read = direct_read, \
+    .write = direct_write, .poll = direct_poll, .identify = direct_identify,          \
+    .socket = direct_socket, .socketpair = direct_socketpair, .pipe = direct_pipe,    \
+    .bind = direct_bind, .listen = direct_listen, .shutdown = direct_shutdown,        \
+    .setsockopt = direct_setsockopt, .getsockopt = direct_getsockopt,                 \
+    .getsockname = direct_getsockname, .getpeername = direct_getpeername, .random = direct_random
+
 #endif

@@ -135,14 +135,14 @@ static void wake_all(struct kernel *k, struct fd_entry *e, int result)
         wake(k, CONTAINER(e->waits.next, struct fd_wait, link), result);
 }
 
-static void wake_ready(struct kernel *k, struct fd_entry *e)
+static void wake_ready(struct kernel *k, struct fd_entry *e, int result)
 {
     for (struct link *l = e->waits.next, *next; l != &e->waits; l = next) {
         struct fd_wait *w = CONTAINER(l, struct fd_wait, link);
 
         next = l->next;
         if (w->want & e->ready)
-            wake(k, w, 0);
+            wake(k, w, result);
     }
 }
 
@@ -168,7 +168,7 @@ static void on_event(struct kop *op, long events)
     if (watch->entry == NULL || events < 0)
         return;
     note(watch->entry, events);
-    wake_ready(watch->k, watch->entry);
+    wake_ready(watch->k, watch->entry, 0);
 }
 
 static int arm(struct kernel *k, struct fd_entry *e);
@@ -189,7 +189,7 @@ static void on_end(struct kop *op)
         note(e, op->result);
     else
         e->ready |= FD_IN | FD_OUT; /* unwatchable: let the calls themselves say what is wrong */
-    wake_ready(k, e);
+    wake_ready(k, e, err == -ENOMEM ? err : 0); /* which of this they would not know */
     if (!list_empty(&e->waits) && (err = arm(k, e)) < 0)
         wake_all(k, e, err);
 }
@@ -341,7 +341,7 @@ static void renew(struct kernel *k, struct fd_entry *e)
     e->kind = FD_UNKNOWN;
     e->ended = false;
     e->ready |= FD_IN | FD_OUT;
-    wake_ready(k, e);
+    wake_ready(k, e, 0);
 }
 
 /* All eventfds, timerfds and their like share one inode: whether this is still the same one

@@ -1,6 +1,6 @@
 /* kernel.h: the seam between the runtime and the world.
  *
- * A room is one way to reach a kernel: io_uring (uring.c), later epoll and a simulated world.
+ * A room is one way to reach a kernel: io_uring (uring.c), or epoll and helper threads (epoll.c).
  * It offers two things. Calls that never wait, and say -EAGAIN instead. And operations, each a
  * struct kop that its owner keeps (mostly on a waiting task's stack) until done() is called,
  * exactly once, from within step() or cancel(). The room knows no task: a completion is handed
@@ -33,10 +33,10 @@ enum kop_code {
     KOP_READ,    /* addr, len, offset (-1: the file's position) */
     KOP_WRITE,   /* the same */
     KOP_ACCEPT,  /* addr: sockaddr or NULL, addr_len, flags of accept4 */
-    KOP_CONNECT, /* addr: sockaddr, len */
+    KOP_CONNECT, /* addr: sockaddr, len, offset: 1 for one that is under way already */
     KOP_OPENAT,  /* fd: the folder, addr: path, flags, len: mode, offset: 1 to really wait */
     KOP_FSYNC,   /* flags: 1 for fdatasync */
-    KOP_CLOSE,   /* fd */
+    KOP_CLOSE,   /* fd, flags: enum fd_kind, what the fd was last known to lead to */
     KOP_WATCH,   /* fd, flags: poll(2) bits */
 };
 
@@ -57,6 +57,7 @@ struct kop {
     uint32_t len;
     uint32_t flags;
     socklen_t *addr_len;
+    void *errand;             /* while given: the room's own */
     struct link queue;        /* while queued */
     struct link cancel_queue; /* while its cancel is queued */
     struct link on_fd;        /* fds.h: what is under way on one fd */
@@ -78,17 +79,22 @@ struct fd_identity {
     uint64_t device, inode;
 };
 
+enum { KERNEL_WHY = 200 };
+
+struct sim_config;
+
 struct kernel_config {
-    const char *backend;
+    const char *backend; /* a room's name, or "auto": the best that works here */
     unsigned ring_entries, cq_entries;
+    struct sim_config *sim; /* of a simulated world */
 };
 
 struct kernel;
 
 struct kernel_room {
     const char *name;
-    /* 0, or -errno and a line on stderr that says why. */
-    int (*open)(struct kernel **out_k, const struct kernel_config *config);
+    /* 0; or -errno, and out_why says why, in KERNEL_WHY bytes at most. */
+    int (*open)(struct kernel **out_k, const struct kernel_config *config, char *out_why);
     void (*close)(struct kernel *k); /* no operation but watches is under way */
 
     void (*submit)(struct kernel *k, struct kop *op);
@@ -129,13 +135,18 @@ struct fds;
 
 struct kernel {
     const struct kernel_room *room;
-    struct fds *fds;  /* this worker's descriptors: fds.h */
-    size_t under_way; /* operations but watches: submitted, not done */
+    struct fds *fds;      /* this worker's descriptors: fds.h */
+    size_t under_way;     /* operations but watches: submitted, not done */
+    char why[KERNEL_WHY]; /* a better room is not to be had; "": there is none */
+    /* What only a simulated world has: a say in who runs next, one of n (NULL: first come, first
+     * served); and a last word, when it knows that this run comes to no end. */
+    unsigned (*choose)(struct kernel *k, unsigned n);
+    const char *verdict;
 };
 
-extern const struct kernel_room uring_room;
+extern const struct kernel_room uring_room, epoll_room, sim_room;
 
-/* Opens the room that config names, or the best one. */
+/* Opens the room that config names, or the best one: 0; or -errno, and a line on stderr. */
 int kernel_open(struct kernel **out_k, const struct kernel_config *config);
 void kernel_close(struct kernel *k);
 

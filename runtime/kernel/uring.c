@@ -363,7 +363,7 @@ static void uring_step(struct kernel *k, int64_t until)
 
 /* ---- opening and closing ---- */
 
-static int uring_open(struct kernel **out_k, const struct kernel_config *config)
+static int uring_open(struct kernel **out_k, const struct kernel_config *config, char *out_why)
 {
     struct uring *u = calloc(1, sizeof *u);
     int err;
@@ -375,7 +375,7 @@ static int uring_open(struct kernel **out_k, const struct kernel_config *config)
     list_init(&u->cancel_queue);
     list_init(&u->retry_queue);
     u->retry_at = CLOCK_NEVER;
-    err = uring_set_up(&u->ring, config);
+    err = uring_set_up(&u->ring, config, out_why);
     if (err < 0) {
         free(u);
         return err;
@@ -400,22 +400,5 @@ const struct kernel_room uring_room = {
     .submit = uring_submit,
     .cancel = uring_cancel,
     .step = uring_step,
-    .now = direct_now,
-    .recv = direct_recv,
-    .send = direct_send,
-    .read = direct_read,
-    .write = direct_write,
-    .poll = direct_poll,
-    .identify = direct_identify,
-    .socket = direct_socket,
-    .socketpair = direct_socketpair,
-    .pipe = direct_pipe,
-    .bind = direct_bind,
-    .listen = direct_listen,
-    .shutdown = direct_shutdown,
-    .setsockopt = direct_setsockopt,
-    .getsockopt = direct_getsockopt,
-    .getsockname = direct_getsockname,
-    .getpeername = direct_getpeername,
-    .random = direct_random,
+    DIRECT_CALLS,
 };

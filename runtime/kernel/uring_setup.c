@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -21,25 +22,28 @@ enum {
     IO_WORKERS_UNBOUNDED = 64, /* for what may block for ever; the default is by the hundred */
 };
 
-static void no_memory(unsigned entries)
+static void no_memory(char *why, unsigned entries)
 {
     struct rlimit limit = {0};
 
     getrlimit(RLIMIT_MEMLOCK, &limit);
-    report("io_uring: not enough lockable memory for a ring of %u entries: RLIMIT_MEMLOCK is %llu "
-           "bytes; raise it (ulimit -l, LimitMEMLOCK=)",
-           entries, (unsigned long long)limit.rlim_cur);
+    snprintf(
+        why, KERNEL_WHY,
+        "io_uring: not enough lockable memory for a ring of %u entries: RLIMIT_MEMLOCK is %llu "
+        "bytes; raise it (ulimit -l, LimitMEMLOCK=)",
+        entries, (unsigned long long)limit.rlim_cur);
 }
 
-static void say_why(int err, const char *what)
+static void say_why(char *why, int err, const char *what)
 {
     if (err == -ENOSYS)
-        report("io_uring: this kernel has none; Linux 5.13 or newer is needed");
+        snprintf(why, KERNEL_WHY, "io_uring: this kernel has none; Linux 5.13 or newer is needed");
     else if (err == -EPERM || err == -EACCES)
-        report("io_uring: forbidden here: the kernel.io_uring_disabled sysctl, or a container's "
-               "seccomp filter");
+        snprintf(why, KERNEL_WHY,
+                 "io_uring: forbidden here: the kernel.io_uring_disabled sysctl, or a container's "
+                 "seccomp filter");
     else
-        report("io_uring: %s: %s", what, strerror(-err));
+        snprintf(why, KERNEL_WHY, "io_uring: %s: %s", what, strerror(-err));
 }
 
 /* The flag to do without next, the newest first; 0: none is left. */
@@ -85,7 +89,7 @@ static int try_flags(struct io_uring *ring, unsigned entries, unsigned cq_entrie
     }
 }
 
-static int make(struct io_uring *ring, const struct kernel_config *config)
+static int make(struct io_uring *ring, const struct kernel_config *config, char *why)
 {
     unsigned entries = config->ring_entries, cq_entries = config->cq_entries;
     int err;
@@ -95,9 +99,9 @@ static int make(struct io_uring *ring, const struct kernel_config *config)
         cq_entries /= 2;
     }
     if (err == -ENOMEM)
-        no_memory(entries);
+        no_memory(why, entries);
     else if (err < 0)
-        say_why(err, "setting up the ring");
+        say_why(why, err, "setting up the ring");
     else if (entries < config->ring_entries)
         report("io_uring: lockable memory is short (ulimit -l): a ring of %u entries, not %u",
                entries, config->ring_entries);
@@ -122,30 +126,31 @@ static int prove(struct io_uring *ring)
     return err;
 }
 
-static int check(struct io_uring *ring)
+static int check(struct io_uring *ring, char *why)
 {
     unsigned workers[2] = {IO_WORKERS_BOUNDED, IO_WORKERS_UNBOUNDED};
     int err;
 
     if (!(ring->features & IORING_FEAT_RSRC_TAGS)) {
-        report("io_uring: this kernel is too old; Linux 5.13 or newer is needed");
+        snprintf(why, KERNEL_WHY,
+                 "io_uring: this kernel is too old; Linux 5.13 or newer is needed");
         return -ENOSYS;
     }
     err = prove(ring);
     if (err < 0)
-        say_why(err, "a first operation");
+        say_why(why, err, "a first operation");
     io_uring_register_ring_fd(ring);                   /* 5.18; saves an fd look-up */
     io_uring_register_iowq_max_workers(ring, workers); /* 5.15 */
     return err;
 }
 
-int uring_set_up(struct io_uring *ring, const struct kernel_config *config)
+int uring_set_up(struct io_uring *ring, const struct kernel_config *config, char *out_why)
 {
-    int err = make(ring, config);
+    int err = make(ring, config, out_why);
 
     if (err < 0)
         return err;
-    err = check(ring);
+    err = check(ring, out_why);
     if (err < 0)
         io_uring_queue_exit(ring);
     return err;

@@ -7,7 +7,7 @@
 struct io_uring;
 
 /* A ring of at most the size asked for, that has carried a first operation there and back: 0; or
- * -errno, and a line on stderr that says why. */
-int uring_set_up(struct io_uring *ring, const struct kernel_config *config);
+ * -errno, and out_why says why, in KERNEL_WHY bytes at most. */
+int uring_set_up(struct io_uring *ring, const struct kernel_config *config, char *out_why);
 
 #endif

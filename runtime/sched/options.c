@@ -9,7 +9,8 @@
 #include "base/report.h"
 
 static const char *const known[] = {"REEVE_BACKEND", "REEVE_STACK", "REEVE_TASKS_MAX", "REEVE_RING",
-                                    "REEVE_CQ",      "REEVE_WIPE",  "REEVE_GUARD"};
+                                    "REEVE_CQ",      "REEVE_WIPE",  "REEVE_GUARD",     "REEVE_SEED",
+                                    "REEVE_SEEDS",   "REEVE_LOG"};
 
 enum { KNOWN = sizeof known / sizeof known[0] };
 
@@ -25,7 +26,8 @@ static void point_out_unknown(void)
             found = strlen(known[i]) == len && strncmp(*e, known[i], len) == 0;
         if (!found)
             report("%.*s is no variable of reeve's; there are REEVE_BACKEND, REEVE_STACK, "
-                   "REEVE_TASKS_MAX, REEVE_RING, REEVE_CQ, REEVE_WIPE and REEVE_GUARD",
+                   "REEVE_TASKS_MAX, REEVE_RING, REEVE_CQ, REEVE_WIPE, REEVE_GUARD, REEVE_LOG, "
+                   "REEVE_SEED and REEVE_SEEDS",
                    (int)len, *e);
     }
 }
@@ -95,15 +97,15 @@ static int read_guard(struct settings *s)
     return 0;
 }
 
-static int read_wipe(struct settings *s, bool given)
+static int read_switch(const char *variable, bool given, bool *out)
 {
     static const char *const words[] = {"0", "1"};
-    const char *text = given ? NULL : getenv("REEVE_WIPE");
-    int which = text ? word("REEVE_WIPE", text, words, 2) : given;
+    const char *text = given ? NULL : getenv(variable);
+    int which = text ? word(variable, text, words, 2) : given;
 
     if (which < 0)
         return which;
-    s->wipe_stacks = which;
+    *out = which;
     return 0;
 }
 
@@ -124,6 +126,31 @@ static int read_numbers(struct settings *s, const rv_options *given)
     return 0;
 }
 
+static int read_seed(const char *variable, uint64_t *out)
+{
+    const char *text = getenv(variable);
+    size_t value;
+
+    if (text == NULL)
+        return 0;
+    if (!parse_count(text, &value)) {
+        report("%s=%s: a number is expected", variable, text);
+        return -EINVAL;
+    }
+    *out = value;
+    return 1;
+}
+
+int options_seed(uint64_t *out)
+{
+    return read_seed("REEVE_SEED", out);
+}
+
+int options_seeds(uint64_t *out)
+{
+    return read_seed("REEVE_SEEDS", out);
+}
+
 int options_read(struct settings *out, const rv_options *given)
 {
     const rv_options none = {0};
@@ -133,8 +160,13 @@ int options_read(struct settings *out, const rv_options *given)
     given = given ? given : &none;
     point_out_unknown();
     out->kernel.backend = given->backend ? given->backend : backend ? backend : "auto";
+    out->kernel.sim = &out->sim;
+    out->sim.options.without = RV_SIM_ALL;
+    if (options_seed(&out->sim.seed) < 0)
+        return -EINVAL;
     if (read_numbers(out, given) < 0 || read_guard(out) < 0 ||
-        read_wipe(out, given->wipe_stacks) < 0)
+        read_switch("REEVE_WIPE", given->wipe_stacks, &out->wipe_stacks) < 0 ||
+        read_switch("REEVE_LOG", false, &out->log) < 0)
         return -EINVAL;
     return 0;
 }

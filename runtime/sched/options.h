@@ -7,19 +7,25 @@
 #ifndef SCHED_OPTIONS_H
 #define SCHED_OPTIONS_H
 
-#include "kernel/kernel.h"
+#include "kernel/sim.h"
 #include "reeve.h"
 #include "stack/stack.h"
 
 struct settings {
     struct kernel_config kernel;
+    struct sim_config sim; /* what kernel.sim leads to: a calm world, unless said otherwise */
     enum stack_guard guard;
     size_t stack_bytes;
     size_t tasks_max;
     bool wipe_stacks;
+    bool log;
 };
 
 /* 0, or -EINVAL and a line on stderr. given may be NULL. */
 int options_read(struct settings *out, const rv_options *given);
+
+/* REEVE_SEED, REEVE_SEEDS: 1, and *out is set; 0, it is not there; -EINVAL, and a line. */
+int options_seed(uint64_t *out);
+int options_seeds(uint64_t *out);
 
 #endif

@@ -68,6 +68,16 @@ bool record_reserve(struct worker *w)
     return true;
 }
 
+void record_promote(struct worker *w, uint32_t at)
+{
+    struct link *l = w->records.next;
+
+    while (at--)
+        l = l->next;
+    list_remove(l);
+    list_push_front(&w->records, l);
+}
+
 /* No stack: the one who spawned it has long gone on, so its group is told, and stderr once. */
 void record_fail(struct worker *w, struct record *r, bool first)
 {

@@ -53,6 +53,7 @@ static inline int record_run(struct worker *w, struct record *r);
 int record_run_copied(struct worker *w, struct record *r);
 bool record_reserve(struct worker *w);
 void record_fail(struct worker *w, struct record *r, bool first);
+void record_promote(struct worker *w, uint32_t at); /* the newest but so many is the newest */
 
 /* ---- what is not ---- */
 

@@ -19,6 +19,7 @@
 #include "sched/group.h"
 #include "sched/options.h"
 #include "sched/record.h"
+#include "sched/run.h"
 #include "sched/wait.h"
 
 static __thread bool forked;
@@ -116,6 +117,15 @@ static void prepare_root(struct worker *w)
     w->root.stacks = w->default_stacks;
 }
 
+/* Which world it is, and why not a better one. */
+static void say_backend(const struct kernel *k)
+{
+    if (k->why[0])
+        report("backend %s; not a better one: %s", k->room->name, k->why);
+    else
+        report("backend %s", k->room->name);
+}
+
 static int start(struct worker *w, const struct settings *s)
 {
     int err = stack_arena_init(&w->stacks, sizeof(struct task), s->guard, s->wipe_stacks);
@@ -142,6 +152,8 @@ static int start(struct worker *w, const struct settings *s)
     w->now = w->kernel->room->now(w->kernel);
     prepare_root(w);
     prepare_loop(w);
+    if (s->log)
+        say_backend(w->kernel);
     return 0;
 }
 
@@ -189,25 +201,21 @@ static int run(struct worker *w, rv_fn *fn, void *arg)
     return w->deadlocked && first.result < 0 ? -EDEADLK : first.result;
 }
 
-int rv_run(rv_fn *fn, void *arg, const rv_options *opt)
+int run_as(const char *call, const struct settings *settings, rv_fn *fn, void *arg)
 {
     static pthread_once_t first_time = PTHREAD_ONCE_INIT;
-    struct settings settings;
     struct worker *w;
     sigset_t before;
     int err;
 
-    USAGE(fn != NULL, "rv_run: the function is NULL");
-    USAGE(worker_self == NULL, "rv_run: this thread runs tasks already; spawn one with rv_go()");
+    USAGE(fn != NULL, "%s: the function is NULL", call);
+    USAGE(worker_self == NULL, "%s: this thread runs tasks already; spawn one with rv_go()", call);
     pthread_once(&first_time, once);
-    err = options_read(&settings, opt);
-    if (err < 0)
-        return err;
     w = aligned_alloc(_Alignof(struct worker), sizeof *w);
     if (w == NULL)
         return -ENOMEM;
     memset(w, 0, sizeof *w);
-    err = start(w, &settings);
+    err = start(w, settings);
     if (err == 0) {
         block_sigpipe(&before);
         worker_self = w;
@@ -218,4 +226,12 @@ int rv_run(rv_fn *fn, void *arg, const rv_options *opt)
     }
     free(w);
     return err;
+}
+
+int rv_run(rv_fn *fn, void *arg, const rv_options *opt)
+{
+    struct settings settings;
+    int err = options_read(&settings, opt);
+
+    return err < 0 ? err : run_as("rv_run", &settings, fn, arg);
 }

@@ -42,6 +42,14 @@ static inline struct task *runq_ahead(const struct runq *q, uint32_t ahead)
     return q->ring[(q->head + ahead) & q->mask];
 }
 
+static inline void runq_swap(struct runq *q, uint32_t a, uint32_t b)
+{
+    struct task **one = &q->ring[(q->head + a) & q->mask], *kept = *one;
+
+    *one = q->ring[(q->head + b) & q->mask];
+    q->ring[(q->head + b) & q->mask] = kept;
+}
+
 static inline uint32_t runq_count(const struct runq *q)
 {
     return q->tail - q->head;

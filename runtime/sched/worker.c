@@ -84,17 +84,20 @@ static bool deadlocked(const struct worker *w)
 }
 
 /* Told, then ended as any shutdown is: by cancelling what can be, and joining. */
-static void break_deadlock(struct worker *w)
+static void break_up(struct worker *w, const char *why)
 {
-    report("deadlock: all tasks asleep, nothing pending; who waits for what:");
+    bool again = w->deadlocked;
+
+    w->kernel->verdict = NULL;
+    report("%s; who waits for what:", why);
     rv_dump(2);
-    if (!w->deadlocked) {
+    if (!again) {
         w->deadlocked = true;
         report(
             "cancelling them all; unless its function still succeeds, rv_run() returns -EDEADLK");
         scope_cancel(&w->root.scope);
     }
-    if (idle(w))
+    if (idle(w) && (again || deadlocked(w)))
         die("deadlock: what waits cannot be cancelled (a shield without a deadline?)");
 }
 
@@ -148,6 +151,8 @@ static void kernel_pass(struct worker *w)
 
     k->room->step(k, wait_until(w));
     w->now = k->room->now(k);
+    if (__builtin_expect(k->verdict != NULL, 0))
+        break_up(w, k->verdict);
     fire_timers(w);
     chores(w);
 }
@@ -162,6 +167,22 @@ static void remember_oldest(struct worker *w)
     }
 }
 
+/* In a simulated world it is the seed that says who is next, and for how long. */
+static void shuffle(struct worker *w)
+{
+    struct kernel *k = w->kernel;
+    uint32_t count = runq_count(&w->ready), turns;
+
+    w->credit = 2 + (int)k->choose(k, 1 + k->choose(k, 16));
+    turns = count < (uint32_t)w->credit ? count : (uint32_t)w->credit;
+    for (uint32_t i = 0; i < turns; i++)
+        runq_swap(&w->ready, i, i + k->choose(k, count - i));
+    if (w->unstarted && k->choose(k, 2))
+        w->bypassed = BYPASS_MAX;
+    if (w->unstarted > 1)
+        record_promote(w, k->choose(k, w->unstarted < 8 ? w->unstarted : 8));
+}
+
 void worker_loop(struct worker *w)
 {
     while (w->root.live) {
@@ -169,6 +190,8 @@ void worker_loop(struct worker *w)
 
         w->credit = PASS_CREDIT;
         remember_oldest(w);
+        if (__builtin_expect(w->kernel->choose != NULL, 0))
+            shuffle(w);
         task_move(&w->loop, TASK_READY);
         next = worker_next(w);
         if (next == &w->loop)
@@ -178,7 +201,7 @@ void worker_loop(struct worker *w)
         if (w->root.live == 0)
             break;
         if (deadlocked(w))
-            break_deadlock(w);
+            break_up(w, "deadlock: all tasks asleep, nothing pending");
         else
             kernel_pass(w);
     }

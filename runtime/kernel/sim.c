@@ -1,0 +1,309 @@
+/* sim.c: the simulated room: a world in memory behind the table of kernel.h.
+ *
+ * sim.h names its parts. This one is the table itself: calls that never wait, the step, and a
+ * world's beginning and end, at which its books are audited.
+ *
+ * Virtual time moves by a little at each look at the clock and each step, so that a loop that only
+ * looks comes to an end; and to the next event, when a step may wait. When there is none, and no
+ * time to wait for, nothing can ever happen: that is the room's verdict, and the worker's loop
+ * ends the run in words. So a simulated program cannot hang.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/sim.h"
+
+enum { LOOK_NS = 100, STEP_NS = 1000, FDS_MAX = 1024, DISK_BYTES = 64 << 20 };
+#define BEGIN_NS 1000000000000 /* of virtual time: nothing is due at zero */
+#define TIME_MAX_NS (24 * 3600 * RV_S)
+
+/* ---- calls that never wait ---- */
+
+static ssize_t sim_recv(struct kernel *k, int fd, void *buf, size_t len, int flags)
+{
+    struct sim *w = sim_of(k);
+    struct sim_object *o;
+    ssize_t n = sim_find_socket(w, fd, &o);
+
+    if (n == 0)
+        n = o->class->take(w, o, buf, len, flags);
+    sim_tell(w, "recv", fd, n);
+    return n;
+}
+
+static ssize_t sim_send(struct kernel *k, int fd, const void *buf, size_t len, int flags)
+{
+    struct sim *w = sim_of(k);
+    struct sim_object *o;
+    ssize_t n = sim_find_socket(w, fd, &o);
+
+    if (n == 0 && o->class->kind != FD_SOCKET && sim_chance(w, RV_SIM_ERRORS) &&
+        sim_below(w, 8) == 0)
+        n = -ENOBUFS;
+    if (n == 0)
+        n = o->class->put(w, o, buf, len, flags);
+    sim_tell(w, "send", fd, n);
+    return n;
+}
+
+static ssize_t sim_read(struct kernel *k, int fd, void *buf, size_t len, off_t at)
+{
+    struct sim *w = sim_of(k);
+    struct sim_object *o;
+    ssize_t n = sim_find_object(w, fd, &o);
+
+    if (n == 0 && o->class->kind == FD_FILE)
+        n = sim_file_cached(w, o, buf, len, at);
+    else if (n == 0 && len > 0)
+        n = o->class->take(w, o, buf, len, 0);
+    sim_tell(w, "read", fd, n);
+    return n;
+}
+
+static ssize_t sim_write(struct kernel *k, int fd, const void *buf, size_t len, off_t at)
+{
+    struct sim *w = sim_of(k);
+    struct sim_object *o;
+    ssize_t n = sim_find_object(w, fd, &o);
+
+    (void)at;
+    if (n == 0)
+        n = o->class->kind == FD_FILE ? -EAGAIN : o->class->put(w, o, buf, len, 0);
+    sim_tell(w, "write", fd, n);
+    return n;
+}
+
+static int sim_poll(struct kernel *k, int fd, short events)
+{
+    struct sim *w = sim_of(k);
+    struct sim_object *o;
+    int err = sim_find_object(w, fd, &o);
+
+    if (err == -EBADF)
+        return err;
+    return sim_ready(w, o) & (events | POLLERR | POLLHUP);
+}
+
+static int sim_identify(struct kernel *k, int fd, struct fd_identity *out)
+{
+    struct sim_object *o;
+    int err = sim_find_object(sim_of(k), fd, &o);
+
+    if (err == -EBADF)
+        return err;
+    *out = (struct fd_identity){.kind = o->class->kind, .device = 1, .inode = o->inode};
+    return 0;
+}
+
+static int64_t sim_now(struct kernel *k)
+{
+    return sim_of(k)->now += LOOK_NS;
+}
+
+static void sim_random(struct kernel *k, void *buf, size_t len)
+{
+    for (unsigned char *byte = buf; len--; byte++)
+        *byte = (unsigned char)sim_draw(sim_of(k));
+}
+
+static unsigned choose(struct kernel *k, unsigned n)
+{
+    return (unsigned)sim_below(sim_of(k), n);
+}
+
+/* ---- the step ---- */
+
+static void happen(struct sim *w)
+{
+    struct sim_event *e;
+
+    while ((e = sim_due(w))) {
+        e->happen(w, e);
+        if (w->delivered && sim_chance(w, RV_SIM_ORDER))
+            return; /* the rest is seen a step later */
+    }
+}
+
+static bool over_time(struct sim *w)
+{
+    if (w->now - w->began <= w->options.time_max)
+        return false;
+    w->options.time_max = INT64_MAX;
+    w->k.verdict = "simulated: the run has lasted too long (rv_sim_options.time_max)";
+    sim_find(w, "the run has lasted too long");
+    return true;
+}
+
+static void sim_step(struct kernel *k, int64_t until)
+{
+    struct sim *w = sim_of(k);
+
+    w->stats.steps++;
+    w->delivered = 0;
+    w->now += STEP_NS;
+    sim_hand_over(w);
+    happen(w);
+    while (w->delivered == 0 && w->now < until) {
+        int64_t next = sim_next(w);
+
+        if (next == CLOCK_NEVER && until == CLOCK_NEVER) {
+            k->verdict = "deadlock: all tasks asleep, nothing pending";
+            sim_find(w, "deadlock: in this world, nothing can happen any more");
+            return;
+        }
+        next = next < until ? next : until;
+        w->now = next > w->now ? next : w->now;
+        if (over_time(w))
+            return;
+        happen(w);
+    }
+    (void)over_time(w);
+}
+
+/* ---- beginning ---- */
+
+/* Of the kinds of faults each world has about half, each as often as the seed says: so seldom that
+ * programs get far, or so often that hardly anything works. Any order is in all of them. */
+static void draw_rates(struct sim *w)
+{
+    for (int i = 0; i < SIM_FAULTS; i++) {
+        unsigned seldom = 4 + (unsigned)sim_below(w, 9);
+        bool has = sim_below(w, 2);
+
+        if (1u << i == RV_SIM_ORDER) {
+            seldom = 2;
+            has = true;
+        }
+        if (!(w->options.without & 1u << i) && has)
+            w->rate[i] = 65536u >> seldom;
+    }
+}
+
+static int sim_open(struct kernel **out_k, const struct kernel_config *config, char *out_why)
+{
+    struct sim *w = sim_alloc(sizeof *w);
+
+    (void)out_why;
+    w->k.room = &sim_room;
+    w->config = config->sim;
+    w->config->findings = 0;
+    w->options = w->config->options;
+    w->options.fds_max = w->options.fds_max ? w->options.fds_max : FDS_MAX;
+    w->options.disk_bytes = w->options.disk_bytes ? w->options.disk_bytes : DISK_BYTES;
+    w->options.time_max = w->options.time_max ? w->options.time_max : TIME_MAX_NS;
+    w->random = w->config->seed;
+    w->now = w->began = BEGIN_NS;
+    w->stats.seed = w->config->seed;
+    list_init(&w->queue);
+    list_init(&w->ops);
+    list_init(&w->objects);
+    list_init(&w->names);
+    draw_rates(w);
+    w->k.choose = sim_has(w, RV_SIM_ORDER) ? choose : NULL;
+    w->acting = 1;
+    sim_host_boot(w, htonl(INADDR_LOOPBACK));
+    sim_make_standard(w);
+    w->acting = 0;
+    *out_k = &w->k;
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static void let_time_pass(struct sim *w)
+{
+    struct sim_event *e;
+
+    sim_hand_over(w);
+    while (w->agenda.count) {
+        if (sim_next(w) > w->now)
+            w->now = sim_next(w);
+        while ((e = sim_due(w)))
+            e->happen(w, e);
+        sim_hand_over(w);
+    }
+}
+
+static void close_all(struct sim *w)
+{
+    for (size_t i = 0; i < w->numbers_room; i++) {
+        struct sim_object *o = w->numbers[i];
+
+        if (o == NULL)
+            continue;
+        if (!w->options.leave_open && sim_alive(w, o))
+            sim_find(w, "descriptor %zu is still open: a %s, made by %s", i + SIM_FD_FIRST,
+                     o->class->name, o->maker[0] ? o->maker : "nobody");
+        sim_close_number(w, (int)i + SIM_FD_FIRST);
+    }
+}
+
+static void audit(struct sim *w)
+{
+    rv_sim_stats *s = &w->stats;
+
+    if (s->operations != s->completions)
+        sim_find(w, "%llu operations, but %llu completions", (unsigned long long)s->operations,
+                 (unsigned long long)s->completions);
+    if (s->bytes_sent != s->bytes_received + s->bytes_lost)
+        sim_find(w, "%llu bytes sent, but %llu received and %llu lost",
+                 (unsigned long long)s->bytes_sent, (unsigned long long)s->bytes_received,
+                 (unsigned long long)s->bytes_lost);
+    if (!list_empty(&w->objects))
+        sim_find(w, "something holds a %s still",
+                 CONTAINER(w->objects.next, struct sim_object, all)->class->name);
+}
+
+static void sim_close(struct kernel *k)
+{
+    struct sim *w = sim_of(k);
+
+    ASSERT(k->under_way == 0);
+    w->stats.time = w->now - w->began;
+    w->stats.hash = w->hash;
+    w->acting = 1; /* nobody is running */
+    sim_hand_over(w);
+    sim_end_watches(w);
+    let_time_pass(w);
+    close_all(w);
+    let_time_pass(w);
+    for (int i = 0; i < SIM_STANDARD; i++)
+        sim_drop(w, w->standard[i]);
+    audit(w);
+    w->config->stats = w->stats;
+    for (unsigned i = 0; i < w->host_count; i++)
+        sim_disk_free(w->hosts[i].disk);
+    free(w->numbers);
+    free(w->agenda.heap);
+    free(w);
+}
+
+const struct kernel_room sim_room = {
+    .name = "sim",
+    .open = sim_open,
+    .close = sim_close,
+    .submit = sim_submit,
+    .cancel = sim_cancel,
+    .step = sim_step,
+    .now = sim_now,
+    .recv = sim_recv,
+    .send = sim_send,
+    .read = sim_read,
+    .write = sim_write,
+    .poll = sim_poll,
+    .identify = sim_identify,
+    .socket = sim_socket,
+    .socketpair = sim_socketpair,
+    .pipe = sim_pipe,
+    .bind = sim_bind,
+    .listen = sim_listen,
+    .shutdown = sim_shutdown,
+    .setsockopt = sim_setsockopt,
+    .getsockopt = sim_getsockopt,
+    .getsockname = sim_getsockname,
+    .getpeername = sim_getpeername,
+    .random = sim_random,
+};
