@@ -424,6 +424,7 @@ TEST_TASK(hazard_19_a_cancel_that_ends_nothing_is_given_again)
 {
     int listener = listening(AF_INET, &door);
 
+    ONLY_ON_URING("io_uring itself");
     for (int i = 0; i < 2; i++) {
         refuse(IORING_OP_ASYNC_CANCEL, 3, i ? -ENOENT : -EALREADY);
         CHECK_EQ(WITHIN(A_MOMENT, rv_accept(listener, NULL, NULL)), -ETIMEDOUT);

@@ -92,8 +92,8 @@ TEST(hazard_26_each_kernel_gets_the_flags_that_it_knows)
 /* DEFER_TASKRUN is the last that came. */
 static bool kernel_knows_all(void)
 {
-    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER |
-                                              IORING_SETUP_DEFER_TASKRUN};
+    struct io_uring_params params = {.flags =
+                                         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
     int fd = (int)syscall(SYS_io_uring_setup, 1, &params);
 
     if (fd >= 0)

@@ -48,8 +48,8 @@ struct uring {
     struct link retry_queue;  /* cancels that did not end their targets, until retry_at */
     int64_t retry_at;         /* CLOCK_NEVER: there are none */
     int64_t retry_ns;
-    unsigned busy_rounds;     /* enters in a row that the kernel refused without progress */
-    int quick;                /* how often waits were short lately; spinning pays above 0 */
+    unsigned busy_rounds; /* enters in a row that the kernel refused without progress */
+    int quick;            /* how often waits were short lately; spinning pays above 0 */
 };
 
 static struct uring *uring_of(struct kernel *k)
