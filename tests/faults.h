@@ -149,6 +149,7 @@ static inline void fault_judge(int result, off_t words)
         fault_say("the run ended with what no task saw", result);
 }
 
+/* What is set of the fault itself is the caller's. */
 static inline void fault_run(const struct sweep_on *on, rv_fn *scenario, void (*install)(void),
                              bool from_the_start)
 {
