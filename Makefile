@@ -104,7 +104,8 @@ objects = $(patsubst %,$(B)/%.o,$(basename $(1)))
 programs = $(patsubst %,$(B)/%,$(basename $(1)))
 
 ifeq ($(port_sources),)
-ifeq ($(filter help clean deps tidy tidy-deep format hazards check-arch,$(MAKECMDGOALS)),)
+portless := help clean deps tidy tidy-deep format hazards check-arch check-kernels
+ifeq ($(filter $(portless),$(MAKECMDGOALS)),)
 $(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard arch/*/.))))
 endif
 endif
@@ -256,7 +257,8 @@ still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo
 on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
 on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
 
-.PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch tests examples
+.PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch
+.PHONY: check-kernels tests examples
 tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
@@ -285,6 +287,9 @@ check-nouring: all tests examples ## the same, where a seccomp filter forbids io
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
+
+check-kernels: ## the tests on other kernels, in emulated machines; A='linux-image-arm64 ...'
+	$(Q)T='$(T)' tests/check-kernels.sh $(A)
 
 # ---- style ----
 
