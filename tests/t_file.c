@@ -321,8 +321,8 @@ static int open_end(void *arg)
     return e->fd < 0 ? e->fd : 0;
 }
 
-/* Before Linux 6.4 it was a thread of the kernel that read the FIFO, and it lets go of it later than
- * our close. */
+/* Before Linux 6.4 it was a thread of the kernel that read the FIFO, and it lets go of it a little
+ * later than our close. */
 static void check_nobody_reads(const char *path)
 {
     rv_time give_up = rv_after(LONG);
