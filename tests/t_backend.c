@@ -75,7 +75,7 @@ TEST(what_was_asked_for_by_name_is_taken_and_needs_no_reason)
     CHECK_EQ(a.why[0], 0);
 }
 
-/* ---- places without io_uring; what is said goes to the test's stderr, to be seen there ---- */
+/* ---- places without io_uring ---- */
 
 static const int all_calls[] = {SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register};
 
