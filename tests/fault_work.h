@@ -226,9 +226,13 @@ static int deadlines(void *unused)
 
 /* ---- pipes ---- */
 
+/* The end that a task has to close; -1: it has begun. */
 static int send_and_close(void *arg)
 {
-    return finish_fd(*(int *)arg, send_stream(arg));
+    int fd = *(int *)arg;
+
+    *(int *)arg = -1;
+    return finish_fd(fd, send_stream(&fd));
 }
 
 static int pipes(void *unused)
@@ -242,10 +246,11 @@ static int pipes(void *unused)
     (void)fcntl(p[0], F_SETPIPE_SZ, 4096);
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, send_and_close, &p[1]);
-    if (g.live == 0) /* it could not be spawned */
-        err = finish_fd(p[1], note(-ENOMEM));
-    err = err ? err : receive_stream(p[0], true);
-    return finish_fd(p[0], note(rv_group_close(&g, err)));
+    err = receive_stream(p[0], true);
+    err = (int)note(rv_group_close(&g, err));
+    if (p[1] >= 0)
+        err = finish_fd(p[1], err);
+    return finish_fd(p[0], err);
 }
 
 /* ---- files ---- */
