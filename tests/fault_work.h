@@ -1,5 +1,6 @@
-/* fault_work.h: what the runs of a sweep do: small programs of tasks that know what each call should
- * say, note() what it says instead, check every byte, and clean up whatever happens (faults.h).
+/* fault_work.h: what the runs of a sweep do: small programs of tasks that know what each call
+ * should say, note() what it says instead, check every byte, and clean up whatever happens
+ * (faults.h).
  */
 #ifndef FAULT_WORK_H
 #define FAULT_WORK_H
@@ -153,17 +154,22 @@ static int echo_unix(void *unused)
 
 /* ---- deadlines ---- */
 
+struct late {
+    int listener;
+    bool over; /* the accept that is in vain */
+};
+
 static int accept_late(void *arg)
 {
-    int listener = *(int *)arg, fd = (int)WITHIN(WORK_MOMENT, rv_accept(listener, NULL, NULL));
-    long err = note_unless(-ETIMEDOUT, fd < 0 ? fd : -EPROTO);
+    struct late *late = arg;
+    int fd = (int)WITHIN(WORK_MOMENT, rv_accept(late->listener, NULL, NULL));
+    long err = note_unless(-ETIMEDOUT, fd);
     char byte = 0;
 
-    if (fd >= 0)
-        err = note(rv_close(fd));
     if (err)
         return (int)err;
-    fd = (int)note(WITHIN(LONG, rv_accept(listener, NULL, NULL)));
+    late->over = true;
+    fd = (int)note(WITHIN(LONG, rv_accept(late->listener, NULL, NULL)));
     if (fd < 0)
         return fd;
     err = note_unless(-ETIMEDOUT, WITHIN(WORK_MOMENT, rv_recv(fd, &byte, 1, 0)));
@@ -177,7 +183,7 @@ static int accept_late(void *arg)
 }
 
 /* Connects when the first accept is over, and speaks when it is spoken to. */
-static int connect_late(const struct address *at)
+static int connect_late(const struct late *late, const struct address *at)
 {
     int fd = (int)note(rv_socket(AF_INET, SOCK_STREAM, 0));
     long err = 0;
@@ -185,7 +191,8 @@ static int connect_late(const struct address *at)
 
     if (fd < 0)
         return fd;
-    err = note(rv_sleep(2 * WORK_MOMENT));
+    while (!late->over && err == 0)
+        err = note(rv_sleep(WORK_MOMENT / 4));
     if (err == 0)
         err = note(WITHIN(LONG, rv_connect(fd, (const struct sockaddr *)&at->at, at->len)));
     if (err == 0)
@@ -210,17 +217,18 @@ static int refused(const struct address *at)
 static int deadlines(void *unused)
 {
     struct address at;
-    int listener = try_listen(AF_INET, &at), err;
+    struct late late = {.listener = try_listen(AF_INET, &at)};
     rv_group g;
+    int err;
 
     (void)unused;
-    if (listener < 0)
-        return listener;
+    if (late.listener < 0)
+        return late.listener;
     rv_group_open(&g, RV_NEVER);
-    rv_go(&g, accept_late, &listener);
-    err = connect_late(&at);
+    rv_go(&g, accept_late, &late);
+    err = connect_late(&late, &at);
     err = (int)note(rv_group_close(&g, err));
-    err = finish_fd(listener, err);
+    err = finish_fd(late.listener, err);
     return err ? err : refused(&at);
 }
 

@@ -56,6 +56,45 @@ FAILS(int, io_uring_queue_init_params,
 
 SWEEP_EACH(stands_each_want_of_memory, NULL, true)
 
+/* ---- tables that grow ---- */
+
+enum { CROWD = 300, PIPES = 40 };
+
+static int read_one(void *arg)
+{
+    char byte;
+
+    return (int)note_unless(1, rv_read(*(int *)arg, &byte, 1));
+}
+
+static int wake_them(int pipes[PIPES][2], int err)
+{
+    for (int i = 0; i < CROWD && err == 0; i++)
+        err = (int)note_unless(1, rv_write(pipes[i % PIPES][1], "x", 1));
+    return err;
+}
+
+/* More tasks, stacks, numbers and watches than the first tables have room for. */
+static int crowd(void *unused)
+{
+    int pipes[PIPES][2], made = 0, err = 0;
+    rv_group g;
+
+    (void)unused;
+    while (made < PIPES && (err = (int)note(rv_pipe(pipes[made], 0))) == 0)
+        made++;
+    rv_group_open(&g, RV_NEVER);
+    for (int i = 0; i < CROWD && err == 0; i++)
+        rv_go(&g, read_one, &pipes[i % PIPES][0]);
+    err = err ? err : (int)note(rv_sleep(RV_US));
+    err = (int)note(rv_group_close(&g, wake_them(pipes, err)));
+    while (made--)
+        err = finish_fd(pipes[made][0], finish_fd(pipes[made][1], err));
+    return err;
+}
+
+SWEEP_EVERYWHERE(a_crowd_stands_each_want_of_memory, crowd, NULL, true)
+
 /* ---- what is left when there was too little once ---- */
 
 static int sleep_a_little(void *arg)
