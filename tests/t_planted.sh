@@ -3,7 +3,7 @@
 # words. A bug that is not found says that the simulator has an eye shut.
 set -u
 
-seeds=60000
+seeds=20000
 number=0
 failed=0
 

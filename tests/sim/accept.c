@@ -51,7 +51,7 @@ static int accept_one(int which)
 
 static int acceptor(void *arg)
 {
-    int which = *(int *)arg, fd;
+    int which = *(int *)arg, fd, full = 0;
     rv_group g;
 
     rv_group_open(&g, RV_NEVER);
@@ -63,6 +63,8 @@ static int acceptor(void *arg)
                     "accept: %s", strerror(-fd));
             if (fd == -EMFILE)
                 seen("accept: no descriptor left");
+            full = fd == -EMFILE ? full + 1 : 0;
+            PROMISE(full < 5000, "no descriptor comes free: who has them?");
             PROMISE(rv_sleep(RV_MS) == 0, "cancelled?");
         }
     }
