@@ -9,7 +9,8 @@
 #   tests/sim/*.c                        scenarios for simulated worlds, one program: tests/sim/run
 #   tests/without_uring.c                runs another program where io_uring is forbidden
 #   bench/b_*.c                          one program each; the other bench/*.c are in all of them
-#   examples/*.c                         one program each; they see the public header alone;
+#   libs/sim_guard/*.c                   a library of its own, over the public header
+#   examples/*.c                         one program each; they see the public headers alone;
 #                                        examples/tour-*.c are parts of examples/tour
 #
 # A test may say in its source, at the start of a line, what its build needs beyond that:
@@ -118,6 +119,8 @@ flags_lib := -std=gnu11 $(warnings_c) $(common) $(inside) -fPIC -fvisibility=hid
 told := $(if $(RUN),-DTAP_SMALL=1) $(if $(filter no,$(URING)),-DTAP_URING=0)
 flags_inside := -std=gnu11 $(warnings_c) $(common) $(inside) $(told) -fPIE $(CFLAGS)
 flags_inside_cxx := -std=gnu++17 $(warnings) $(common) $(inside) $(told) -fPIE $(CXXFLAGS)
+flags_guard := -std=gnu11 $(warnings_c) -O2 -g $(harden) -D_GNU_SOURCE -Iinclude -fPIC \
+	-fvisibility=hidden $(CFLAGS) -U_FORTIFY_SOURCE
 flags_outside := -std=gnu11 $(warnings_c) $(common) -Iinclude -fPIE $(CFLAGS)
 flags_link := $(filter -f%,$(optimise)) -pthread $(harden_link) $(LDFLAGS)
 
@@ -137,6 +140,7 @@ $(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard
 endif
 endif
 
+guard_sources := $(sort $(wildcard libs/sim_guard/*.c))
 tests_without := $(if $(filter no,$(URING)),$(wildcard tests/t_uring*.c))
 tests_c := $(sort $(filter-out $(tests_without),$(wildcard tests/t_*.c)))
 tests_cxx := $(sort $(wildcard tests/t_*.cc))
@@ -159,13 +163,14 @@ chosen := $(if $(T),$(matching),$(tests))
 # The library as others get it. Its own names have no project prefix, so they must not leave it:
 # in the static library too, hidden symbols are made local. Tests link the parts instead.
 archive := $(B)/libreeve.a
+guard := $(B)/libreeve_sim_guard.a
 shared := $(if $(SAN),,$(B)/$(SONAME) $(B)/libreeve.so)
 parts := $(B)/parts.a
 
 # ---- the first target ----
 
 .PHONY: all
-all: $(archive) $(shared) ## the static and the shared library, in build/<variant>/
+all: $(archive) $(shared) $(guard) ## the libraries, in build/<variant>/
 
 # ---- rules ----
 
@@ -183,7 +188,8 @@ $(B)/flags: FORCE
 	$(call stamp,$(CC) $(CXX) $(flags_lib) $(flags_inside_cxx) $(flags_link))
 
 $(B)/sources: FORCE
-	$(call stamp,$(lib_sources) $(scenario_sources) $(bench_shared) $(examples_parts))
+	$(call stamp,$(lib_sources) $(guard_sources) $(scenario_sources) $(bench_shared) \
+		$(examples_parts))
 
 asked = $$(sed -n 's,^// $(1): ,,p' $<)
 compile = $(Q)mkdir -p $(@D) && $(1) -MMD -MP -c $< -o $@
@@ -199,6 +205,10 @@ $(B)/arch/%.o: arch/%.c $(B)/flags
 $(B)/runtime/%.o: runtime/%.c $(B)/flags
 	$(call say,CC,$<)
 	$(call compile,$(CC) $(flags_lib))
+
+$(B)/libs/%.o: libs/%.c $(B)/flags
+	$(call say,CC,$<)
+	$(call compile,$(CC) $(flags_guard))
 
 $(B)/tests/%.o: tests/%.c $(B)/flags
 	$(call say,CC,$<)
@@ -230,6 +240,12 @@ else # a sanitizer's section groups do not survive this
 $(archive): $(parts)
 	$(Q)cp $< $@
 endif
+
+$(guard): $(call objects,$(guard_sources)) $(B)/sources
+	$(call say,AR,$@)
+	$(Q)$(CC) $(CFLAGS) -nostdlib -r $(filter %.o,$^) -o $(B)/sim_guard.o
+	$(Q)$(OBJCOPY) --localize-hidden $(B)/sim_guard.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/sim_guard.o
 
 $(B)/$(SONAME): $(call objects,$(lib_sources)) $(B)/sources
 	$(call say,LD,$@)
@@ -288,9 +304,9 @@ $(call programs,$(examples)): $(B)/%: %.c $(B)/%.o $(archive) $(B)/sources
 $(foreach e,$(examples),$(eval \
 	$(call programs,$(e)): $(call objects,$(filter $(basename $(e))-%,$(examples_parts)))))
 
-everything := $(lib_sources) $(tests_c) $(tests_cxx) $(bench_programs) $(bench_shared)
-everything += $(tests_runner) $(scenario_sources)
-everything += $(examples) $(examples_parts)
+everything := $(lib_sources) $(guard_sources) $(tests_c) $(tests_cxx) $(tests_runner)
+everything += $(bench_programs) $(bench_shared) $(examples) $(examples_parts)
+everything += $(scenario_sources)
 -include $(patsubst %.o,%.d,$(call objects,$(everything)))
 
 # ---- tests ----
@@ -302,12 +318,9 @@ for_scripts += SOURCES='$(lib_sources)' LIBS='$(libs) -lm'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-# What there is to try again on another backend.
-on_backends := $(call programs,$(tests_lib) $(tests_cxx)) tests/t_examples.sh
-on_backends := $(if $(T),$(filter $(on_backends),$(chosen)),$(on_backends))
-
-.PHONY: check check-worlds check-asan check-tsan check-epoll check-nouring check-arch tests examples sim
-tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) $(planted) ## build the tests, run none
+.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch tests examples sim
+tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) $(planted)
+tests: ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
 
 check: all tests examples ## build and run the tests; T=chan: those whose name holds "chan"
@@ -315,7 +328,7 @@ check: all tests examples ## build and run the tests; T=chan: those whose name h
 	$(if $(tests_without),@echo '  no liburing for $(CC): without $(tests_without)')
 	$(Q)MAKEFLAGS= $(for_scripts) $(still) prove -j$(JOBS) --exec '$(if $(RUN),tests/run)' $(chosen)
 
-check-worlds: all tests examples ## the tests in each world, and a table; WORLDS='uring sim', T=
+check-worlds: all tests examples ## the tests in each world, and a table; WORLDS='epoll sim', T=
 	$(if $(chosen),,$(error no test matches T=$(T)))
 	$(Q)MAKEFLAGS= $(for_scripts) $(still) tools/worlds -j$(JOBS) $(if $(V),-v) $(WORLDS) -- \
 		$(chosen)
@@ -326,13 +339,8 @@ check-asan: ## the tests under ASan and UBSan
 check-tsan: ## the tests under TSan
 	+$(MAKE) check SAN=thread
 
-check-epoll: all tests examples ## the tests of the library on the epoll backend
-	$(Q)MAKEFLAGS= $(for_scripts) REEVE_BACKEND=epoll $(still) \
-		prove -j$(JOBS) --exec '' $(on_backends)
-
-check-nouring: all tests examples ## the same, where a seccomp filter forbids io_uring
-	$(Q)MAKEFLAGS= $(for_scripts) $(still) \
-		prove -j$(JOBS) --exec $(call programs,$(tests_runner)) $(on_backends)
+check-nouring: ## the tests where a seccomp filter forbids io_uring, as in containers
+	+$(MAKE) check-worlds WORLDS=nouring
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
@@ -351,7 +359,7 @@ tidy: ## the style, as a check: layers, lengths, names, format
 	tools/tidy
 
 format: ## lay the sources out anew, with clang-format 14
-	find include arch runtime tests bench examples -name '*.[ch]' -o -name '*.cc' | \
+	find include arch runtime libs tests bench examples -name '*.[ch]' -o -name '*.cc' | \
 		xargs clang-format-14 -i
 
 tidy-deep: ## cppcheck and clang-tidy over the library; slow
@@ -381,25 +389,27 @@ demo: $(B)/examples/tour ## build and run examples/tour.c
 
 .PHONY: install uninstall
 to = $(DESTDIR)$(1)
-$(B)/reeve.pc: tools/reeve.pc.in FORCE
+$(B)/%.pc: tools/%.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(libs)|' $< | sed 's/ *$$//' >$@
 
-install: all $(B)/reeve.pc ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
+pcs := $(B)/reeve.pc $(B)/reeve-sim.pc
+install: all $(pcs) ## into PREFIX (/usr/local), below DESTDIR; LIBDIR, INCLUDEDIR
 	$(if $(SAN),$(error a sanitizer build is not for others))
 	install -d $(call to,$(INCLUDEDIR)) $(call to,$(LIBDIR)/pkgconfig)
 	install -m 644 include/reeve.h include/reeve_sim.h $(call to,$(INCLUDEDIR))
 	install -m 644 $(archive) $(call to,$(LIBDIR)/libreeve.a)
+	install -m 644 $(guard) $(call to,$(LIBDIR)/libreeve_sim_guard.a)
 	install -m 755 $(B)/$(SONAME) $(call to,$(LIBDIR)/$(SONAME))
 	ln -sf $(SONAME) $(call to,$(LIBDIR)/libreeve.so)
-	install -m 644 $(B)/reeve.pc $(call to,$(LIBDIR)/pkgconfig/reeve.pc)
+	install -m 644 $(pcs) $(call to,$(LIBDIR)/pkgconfig)
 
 uninstall: ## what install put there
 	rm -f $(call to,$(INCLUDEDIR)/reeve.h) $(call to,$(INCLUDEDIR)/reeve_sim.h) \
-		$(call to,$(LIBDIR)/libreeve.a) \
+		$(call to,$(LIBDIR)/libreeve.a) $(call to,$(LIBDIR)/libreeve_sim_guard.a) \
 		$(call to,$(LIBDIR)/$(SONAME)) $(call to,$(LIBDIR)/libreeve.so) \
-		$(call to,$(LIBDIR)/pkgconfig/reeve.pc)
+		$(call to,$(LIBDIR)/pkgconfig/reeve.pc) $(call to,$(LIBDIR)/pkgconfig/reeve-sim.pc)
 
 # ---- the rest ----
 
@@ -416,6 +426,8 @@ compile_commands.json: FORCE ## for clangd
 	@{ echo '['; \
 	$(foreach s,$(filter %.c,$(lib_sources)),echo \
 		'$(call entry,$(s),$(CC) $(flags_lib))';) \
+	$(foreach s,$(guard_sources),echo \
+		'$(call entry,$(s),$(CC) $(flags_guard))';) \
 	$(foreach s,$(tests_c) $(scenario_sources) $(bench_programs) $(bench_shared),echo \
 		'$(call entry,$(s),$(CC) $(flags_inside))';) \
 	$(foreach s,$(tests_cxx),echo \

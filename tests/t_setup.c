@@ -60,6 +60,17 @@ TEST_TASK(a_number_that_a_twin_gives_starts_afresh)
     return 0;
 }
 
+TEST_TASK(what_is_open_is_counted_and_what_is_closed_is_not)
+{
+    int before = count_fds(), p[2];
+
+    MUST(rv_pipe(p, 0));
+    CHECK_EQ(count_fds(), before + 2);
+    close_both(p);
+    CHECK_EQ(count_fds(), before); /* or no test that looks for leaks is one */
+    return 0;
+}
+
 TEST_TASK(what_the_twins_refuse_they_refuse_as_errno_would)
 {
     struct address at = {.at.ss_family = AF_UNIX};

@@ -34,6 +34,7 @@ enum {
     SIM_STANDARD = 3,     /* 0, 1 and 2 are the real ones */
     SIM_FAULTS = 9,       /* kinds of RV_SIM_… */
     SIM_HOSTS_MAX = 64,
+    SIM_TOLD_MAX = 16,
 };
 
 /* How a run is set up and what it leaves behind: kernel_config.sim. */
@@ -157,6 +158,8 @@ struct sim {
     struct sim_object **numbers; /* from SIM_FD_FIRST on; NULL: free */
     size_t numbers_room, open_count;
     bool told_of_real_one;
+    const void *told[SIM_TOLD_MAX]; /* where raw calls were made that the seed does not decide */
+    unsigned told_count;
     struct sim_host hosts[SIM_HOSTS_MAX];
     unsigned host_count;
     unsigned acting; /* for which host things happen, plus one; 0: the running task's */
@@ -249,6 +252,7 @@ int sim_number_both(struct sim *w, struct sim_object *a, struct sim_object *b, i
 int sim_find_object(struct sim *w, int fd, struct sim_object **out_o);
 int sim_find_socket(struct sim *w, int fd, struct sim_object **out_o); /* -ENOTSOCK as well */
 int sim_close_number(struct sim *w, int fd);
+bool sim_has_number(const struct sim *w, int fd); /* that no real kernel knows */
 void sim_make_standard(struct sim *w);
 bool sim_alive(const struct sim *w, const struct sim_object *o); /* its host is up */
 

@@ -89,6 +89,12 @@ static void name_real_one(struct sim *w, int fd)
            fd);
 }
 
+bool sim_has_number(const struct sim *w, int fd)
+{
+    return fd >= SIM_FD_FIRST && (size_t)fd - SIM_FD_FIRST < w->numbers_room &&
+           w->numbers[fd - SIM_FD_FIRST];
+}
+
 int sim_find_object(struct sim *w, int fd, struct sim_object **out_o)
 {
     size_t i = (size_t)fd - SIM_FD_FIRST;
