@@ -135,7 +135,8 @@ objects = $(patsubst %,$(B)/%.o,$(basename $(1)))
 programs = $(patsubst %,$(B)/%,$(basename $(1)))
 
 ifeq ($(port_sources),)
-ifeq ($(filter help clean deps tidy tidy-deep format hazards check-arch,$(MAKECMDGOALS)),)
+portless := help clean deps tidy tidy-deep format hazards check-arch check-kernels
+ifeq ($(filter $(portless),$(MAKECMDGOALS)),)
 $(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard arch/*/.))))
 endif
 endif
@@ -318,7 +319,8 @@ for_scripts += SOURCES='$(lib_sources)' LIBS='$(libs) -lm'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch tests examples sim
+.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch check-kernels tests
+.PHONY: examples sim
 tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) $(planted)
 tests: ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
@@ -344,6 +346,9 @@ check-nouring: ## the tests where a seccomp filter forbids io_uring, as in conta
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
+
+check-kernels: ## the tests on other kernels, in emulated machines; A='linux-image-arm64 ...'
+	$(Q)T='$(T)' tests/check-kernels.sh $(A)
 
 SEEDS ?= 10000
 sim: $(scenarios) ## run the scenarios: SEEDS=100000 SCENARIO=echo A='--seconds 170 --coverage'

@@ -37,9 +37,10 @@
         rv_scope_close(&within_, (int)(within_value_)); \
     })
 
-/* For waits that must be there, and for those that should end: far beyond any machine's need. */
+/* For waits that must be there, and for those that should end: far beyond any machine's need, a
+ * third of what a test may take (TEST_SECONDS). */
 #define A_MOMENT (20 * RV_MS)
-#define LONG (20 * RV_S)
+#define LONG ((rv_time)tap_seconds() * RV_S / 3)
 
 /* Of a system call or of one of ours: what must work for the test to be one. */
 #define MUST(call)                                                        \

@@ -12,9 +12,13 @@ if [ -n "${SAN:-}${RUN:-}" ]; then
     exit 0
 fi
 
-# The first line that says what is wrong, without what goes before it in each.
+# The first line that says what is wrong, without what all of them have.
 words_of() {
-    grep -m1 -E '^reeve: ' "$1" | sed -E 's/^reeve: (sim: )?//; s/ \((task|thread)[^()]*\)$//' | cut -c1-120
+    grep -m1 -E '^reeve: ' "$1" | sed -E 's/^reeve: (sim: )?//; s/ \(task .*\)$//' | cut -c1-90
+}
+
+seed_of() {
+    sed -nE 's/.*REEVE_SEED=([0-9]+) [^ ]* ([a-z_]+) .*/\2, seed \1/p' "$1" | head -1
 }
 
 try() {
@@ -31,8 +35,7 @@ try() {
         failed=1
     else
         echo "ok $number - $bug is found"
-        echo "# $(sed -n 's/^sim: \([0-9]* seeds\).*/after \1/p' "$said.out")," \
-            "by $(sed -nE 's/.*REEVE_SEED=([0-9]+) [^ ]* ([a-z_]+) .*/\2, seed \1/p' "$said" | head -1):"
+        echo "# after $(sed -n 's/^sim: \([0-9]*\) .*/\1/p' "$said.out") seeds, by $(seed_of "$said"):"
         echo "# $(words_of "$said")"
     fi
     rm -f "$said" "$said.out"

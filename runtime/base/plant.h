@@ -1,4 +1,5 @@
-/* plant.h: bugs that can be planted, to see that the simulator finds them: -DPLANT=PLANT_LOST_WAKEUP.
+/* plant.h: bugs that can be planted, to see that the simulator finds them:
+ * -DPLANT=PLANT_LOST_WAKEUP.
  *
  * Each stands where one of its kind could have been made, as a condition that is false in every
  * build but its own, and so costs nothing. tests/t_planted.sh builds each of them and expects the

@@ -67,24 +67,24 @@ STREAM_INLINE ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
                                 const struct wait_kind kinds[2])
 {
     const bool at_position = at < 0;
-    bool by_ring;
+    bool by_ring = false;
     size_t done = 0;
     long n = at_position ? wait_for_position(io) : 0;
 
     if (n < 0)
         return n;
     do {
-        n = io->k->room->read(io->k, io->e->fd, buf + done, len - done,
-                              at_position ? -1 : at + (off_t)done);
+        const off_t here = at_position ? -1 : at + (off_t)done;
+
+        n = io->k->room->read(io->k, io->e->fd, buf + done, len - done, here);
+        if (n == -EAGAIN || n == -EOPNOTSUPP) {
+            by_ring = true;
+            if (at_position)
+                fds_spent(io->e, FD_POSITION);
+            n = ring_read(io, buf + done, len - done, here, kinds);
+        }
         done += n > 0 ? (size_t)n : 0;
-    } while (n > 0 && done < len);
-    by_ring = n == -EAGAIN || n == -EOPNOTSUPP;
-    if (by_ring) {
-        if (at_position)
-            fds_spent(io->e, FD_POSITION);
-        n = ring_read(io, buf + done, len - done, at_position ? -1 : at + (off_t)done, kinds);
-        done += n > 0 ? (size_t)n : 0;
-    }
+    } while (n > 0 && done < len && (!by_ring || io_still(io) == 0));
     if (at_position && !(PLANTED(KEPT_TURN) && n == -ECANCELED))
         give_position(io); /* even if not taken: whoever gave it to us woke nobody else */
     if (!by_ring)

@@ -55,10 +55,11 @@ static void drained(struct fd_entry *e)
 static void closed(struct kop *op)
 {
     struct closing *c = CONTAINER(op, struct closing, op);
+    int result = op->result == -EINTR ? 0 : (int)op->result; /* interrupted, it is gone as well */
 
     if (c->e->life == c->life) /* or the number was given anew before we heard (fds_fresh) */
         fds_close_end(c->e);
-    wait_wake(c->task, (int)op->result);
+    wait_wake(c->task, result);
 }
 
 int rv_close(int fd)

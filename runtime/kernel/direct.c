@@ -13,48 +13,68 @@
 
 #include "base/report.h"
 
+/* By a signal. What does not wait can be, too: poll(2) looks for one before it says that nothing is
+ * there, and a file system may wait for its server. */
+static inline bool interrupted(ssize_t result)
+{
+    return result < 0 && errno == EINTR;
+}
+
 ssize_t direct_recv(struct kernel *k, int fd, void *buf, size_t len, int flags)
 {
-    ssize_t n = recv(fd, buf, len, flags | MSG_DONTWAIT);
+    ssize_t n;
 
     (void)k;
+    do
+        n = recv(fd, buf, len, flags | MSG_DONTWAIT);
+    while (interrupted(n));
     return n < 0 ? -errno : n;
 }
 
 ssize_t direct_send(struct kernel *k, int fd, const void *buf, size_t len, int flags)
 {
-    /* A broken peer is an error of this call, not a signal to the process (hazard 36). */
-    ssize_t n = send(fd, buf, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n;
 
     (void)k;
+    do /* a broken peer is an error of this call, not a signal to the process (hazard 36) */
+        n = send(fd, buf, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (interrupted(n));
     return n < 0 ? -errno : n;
 }
 
 ssize_t direct_read(struct kernel *k, int fd, void *buf, size_t len, off_t at)
 {
     struct iovec v = {buf, len};
-    /* Reading nothing never waits, not even where nobody knows the flag. */
-    ssize_t n = preadv2(fd, &v, 1, at, len ? RWF_NOWAIT : 0);
+    ssize_t n;
 
     (void)k;
+    do /* reading nothing never waits, not even where nobody knows the flag */
+        n = preadv2(fd, &v, 1, at, len ? RWF_NOWAIT : 0);
+    while (interrupted(n));
     return n < 0 ? -errno : n;
 }
 
 ssize_t direct_write(struct kernel *k, int fd, const void *buf, size_t len, off_t at)
 {
     struct iovec v = {(void *)buf, len};
-    ssize_t n = pwritev2(fd, &v, 1, at, RWF_NOWAIT);
+    ssize_t n;
 
     (void)k;
+    do
+        n = pwritev2(fd, &v, 1, at, RWF_NOWAIT);
+    while (interrupted(n));
     return n < 0 ? -errno : n;
 }
 
 int direct_poll(struct kernel *k, int fd, short events)
 {
     struct pollfd p = {.fd = fd, .events = events};
-    int n = poll(&p, 1, 0);
+    int n;
 
     (void)k;
+    do
+        n = poll(&p, 1, 0);
+    while (interrupted(n));
     if (n < 0)
         return -errno;
     return p.revents & POLLNVAL ? -EBADF : p.revents;
@@ -78,9 +98,13 @@ static enum fd_kind socket_kind(int fd)
 int direct_identify(struct kernel *k, int fd, struct fd_identity *out)
 {
     struct stat st;
+    int err;
 
     (void)k;
-    if (fstat(fd, &st) < 0)
+    do
+        err = fstat(fd, &st);
+    while (interrupted(err));
+    if (err < 0)
         return -errno;
     out->device = st.st_dev;
     out->inode = st.st_ino;

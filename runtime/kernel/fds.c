@@ -202,14 +202,14 @@ static void on_end(struct kop *op)
 
 static int arm(struct kernel *k, struct fd_entry *e)
 {
-    struct watch *watch = slab_take(&k->fds->watches);
+    int err = e->kind == FD_UNKNOWN ? fds_identify(k, e) : 0;
+    struct watch *watch;
 
+    if (err < 0)
+        return err;
+    watch = slab_take(&k->fds->watches);
     if (watch == NULL)
         return -ENOMEM;
-    if (e->kind == FD_UNKNOWN && fds_identify(k, e) < 0) {
-        slab_give(&k->fds->watches, watch);
-        return -EBADF;
-    }
     *watch = (struct watch){
         .op = {.code = KOP_WATCH,
                .fd = e->fd,

@@ -53,12 +53,16 @@ int kernel_open(struct kernel **out_k, const struct kernel_config *config)
     if (err < 0) {
         if (why[0])
             report("%s", why);
+        else
+            report("backend %s: %s", config->backend, strerror(-err));
         return err;
     }
     memcpy((*out_k)->why, why, sizeof why);
     err = fds_new(*out_k);
-    if (err < 0)
+    if (err < 0) {
         (*out_k)->room->close(*out_k);
+        report("the table of descriptors: %s", strerror(-err));
+    }
     return err;
 }
 

@@ -194,14 +194,6 @@ static long run_open(const struct kop *op)
     return fd == -EAGAIN ? said(openat(op->fd, op->addr, flags, (mode_t)op->len)) : fd;
 }
 
-/* The descriptor is gone even if this was interrupted. */
-static long close_now(int fd)
-{
-    long result = said(close(fd));
-
-    return result == -EINTR ? 0 : result;
-}
-
 /* The end of a file may have to write what was not written yet (network file systems). */
 static enum plain_who try_close(const struct kop *op, long *out_result)
 {
@@ -211,7 +203,7 @@ static enum plain_who try_close(const struct kop *op, long *out_result)
         (void)direct_identify(NULL, op->fd, &id);
     if (id.kind == FD_FILE)
         return PLAIN_SOON;
-    *out_result = close_now(op->fd);
+    *out_result = said(close(op->fd));
     return PLAIN_DONE;
 }
 
@@ -253,7 +245,7 @@ long plain_run(const struct kop *op)
     case KOP_FSYNC:
         return said(op->flags ? fdatasync(op->fd) : fsync(op->fd));
     case KOP_CLOSE:
-        return close_now(op->fd);
+        return said(close(op->fd));
     case KOP_WATCH:
         break;
     }

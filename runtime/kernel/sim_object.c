@@ -74,6 +74,7 @@ int sim_number(struct sim *w, struct sim_object *o)
         more_numbers(w);
     w->numbers[i] = o;
     w->open_count++;
+    o->openers++;
     sim_tell(w, "number", (int64_t)i + SIM_FD_FIRST, (int64_t)o->inode);
     return (int)i + SIM_FD_FIRST;
 }
@@ -117,6 +118,15 @@ int sim_find_socket(struct sim *w, int fd, struct sim_object **out_o)
     return err == 0 && !(*out_o)->is_socket ? -ENOTSOCK : err;
 }
 
+void sim_let_go(struct sim *w, struct sim_object *o)
+{
+    ASSERT(o->openers > 0);
+    if (--o->openers > 0)
+        return;
+    o->is_closed = true;
+    o->class->closed(w, o);
+}
+
 int sim_close_number(struct sim *w, int fd)
 {
     struct sim_object *o;
@@ -128,8 +138,7 @@ int sim_close_number(struct sim *w, int fd)
         return 0; /* the next world wants to print, too */
     w->numbers[fd - SIM_FD_FIRST] = NULL;
     w->open_count--;
-    o->is_closed = true;
-    o->class->closed(w, o);
+    sim_let_go(w, o);
     sim_drop(w, o);
     return 0;
 }

@@ -95,6 +95,13 @@ static void unblock_sigpipe(const sigset_t *before)
 
 /* ---- set up and take down ---- */
 
+/* Who cannot start is told why, here or by whoever could not be had. */
+static int cannot_start(const char *what, int err)
+{
+    report("cannot start: %s: %s", what, strerror(-err));
+    return err;
+}
+
 static void prepare_loop(struct worker *w)
 {
     w->loop.worker = w;
@@ -147,7 +154,7 @@ static int start(struct worker *w, const struct settings *s)
     err = stack_overflow_watch(&w->stacks, describe_stack);
     if (err < 0) {
         kernel_close(w->kernel);
-        return err;
+        return cannot_start("the stack of the overflow handler", err);
     }
     w->now = w->kernel->room->now(w->kernel);
     prepare_root(w);
@@ -192,12 +199,11 @@ static int run(struct worker *w, rv_fn *fn, void *arg)
     struct first first = {fn, arg, 0};
     int err = record_new(w, &w->root, run_first, &first, "main@rv_run");
 
-    if (err == 0) {
-        worker_loop(w);
-        err = w->root.error; /* it never got a stack */
-    }
     if (err < 0)
-        return err;
+        return cannot_start("the first task", err);
+    worker_loop(w);
+    if (w->root.error) /* it never got a stack */
+        return w->root.error;
     return w->deadlocked && first.result < 0 ? -EDEADLK : first.result;
 }
 
@@ -213,7 +219,7 @@ int run_as(const char *call, const struct settings *settings, rv_fn *fn, void *a
     pthread_once(&first_time, once);
     w = aligned_alloc(_Alignof(struct worker), sizeof *w);
     if (w == NULL)
-        return -ENOMEM;
+        return cannot_start("the worker", -ENOMEM);
     memset(w, 0, sizeof *w);
     err = start(w, settings);
     if (err == 0) {

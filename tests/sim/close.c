@@ -1,5 +1,5 @@
-/* close.c: descriptors are closed while others wait on them, and their numbers are given out again at
- * once (hazards 23 and 49).
+/* close.c: descriptors are closed while others wait on them, and their numbers are given out again
+ * at once (hazards 23 and 49).
  *
  * Each time that a number is given out is a generation of it. Who began to wait in one hears of its
  * close (-EBADF) and nothing of the next: bytes say of which generation they are.

@@ -1,8 +1,9 @@
-/* connect.c: connections that come about, are refused, or take too long: to a listener that is there
- * for a while and gone again, with a short queue, a host that does not answer, and Unix names.
+/* connect.c: connections that come about, are refused, or take too long: to a listener that is
+ * there for a while and gone again, with a short queue, a host that does not answer, and Unix
+ * names.
  *
- * Each ends, with what fits. A connect whose deadline ends it says -ETIMEDOUT at that time; one that
- * the network gives up says it itself, and then its deadline had not come.
+ * Each ends, with what fits. A connect whose deadline ends it says -ETIMEDOUT at that time; one
+ * that the network gives up says it itself, and then its deadline had not come.
  */
 #include <stdio.h>
 #include <sys/un.h>

@@ -1,4 +1,5 @@
-/* coverage.h: how often what occurred in the worlds of this process, where SIM_COVERAGE asks for it.
+/* coverage.h: how often what occurred in the worlds of this process, where SIM_COVERAGE asks for
+ * it.
  *
  * A world whose faults never come about proves nothing. The words are those of the world's own
  * trace, each with what became of it (`accept ECONNABORTED`, `cancel: too late`), and those that

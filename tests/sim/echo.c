@@ -1,5 +1,5 @@
-/* echo.c: a server that sends back what it gets, clients that send, half-close, and read to the end,
- * and deadlines at both sides.
+/* echo.c: a server that sends back what it gets, clients that send, half-close, and read to the
+ * end, and deadlines at both sides.
  *
  * A client checks each byte. It may miss some only where somebody gave up or the connection broke;
  * an end that comes as an end, and not as an error, comes behind the last byte.

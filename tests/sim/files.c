@@ -1,5 +1,5 @@
-/* files.c: files: reads and writes at the position take turns, those at an offset do not meet, opens
- * and cancels, syncs.
+/* files.c: files: reads and writes at the position take turns, those at an offset do not meet,
+ * opens and cancels, syncs.
  */
 #include <stdio.h>
 

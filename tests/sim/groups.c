@@ -1,5 +1,5 @@
-/* groups.c: trees of groups whose tasks fail, are cancelled, time out, hide behind shields; and what
- * each close must return, by the rules of docs/semantics.md, from what its owner saw.
+/* groups.c: trees of groups whose tasks fail, are cancelled, time out, hide behind shields; and
+ * what each close must return, by the rules of docs/semantics.md, from what its owner saw.
  */
 #include "tests/sim/scenario.h"
 

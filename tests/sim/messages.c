@@ -1,7 +1,7 @@
 /* messages.c: datagrams and SOCK_SEQPACKET keep messages apart.
  *
- * Over Unix pairs each message comes once, whole, in order. Over the network some do not come, or in
- * another order, but what comes was sent, whole, and comes once.
+ * Over Unix pairs each message comes once, whole, in order. Over the network some do not come, or
+ * in another order, but what comes was sent, whole, and comes once.
  */
 #include "tests/sim/scenario.h"
 

@@ -1,5 +1,5 @@
-/* pipeline.c: stages in a row, each reads from the last and writes to the next one, over pipes, Unix
- * pairs and connections; a stage may break off, and then both neighbours learn of it.
+/* pipeline.c: stages in a row, each reads from the last and writes to the next one, over pipes,
+ * Unix pairs and connections; a stage may break off, and then both neighbours learn of it.
  */
 #include "tests/sim/scenario.h"
 

@@ -1,8 +1,8 @@
 /* run.c: runs the scenarios with as many seeds as are asked for, or as fit into a time.
  *
  *   run --seeds 100000 [--scenario NAME]   so many, spread over the scenarios; or --seconds 170
- *   run --list                             their names and what they promise; --first 1000, --jobs 2,
- *                                          --failures 1: where to begin, how many before it stops
+ *                                          and --first 1000, --jobs 2, --failures 1 (then it stops)
+ *   run --list                             their names and what they promise
  *   run NAME FIRST COUNT                   one scenario with these seeds, in this process
  *
  * The last form is what the others start, in as many processes as --jobs says: so that the command

@@ -12,9 +12,9 @@
  * promises is not so. It keeps what it knows in variables of its own and sets them at its
  * beginning, since a process runs it with thousands of seeds.
  *
- * Each scenario is there twice: as itself, in worlds where anything may fail, and as <name>_in_peace,
- * where orders and times are any, but nothing fails by itself (in_peace is true), so that what fails
- * all the same is the library's doing.
+ * Each scenario is there twice: as itself, in worlds where anything may fail, and as
+ * <name>_in_peace, where orders and times are any, but nothing fails by itself (in_peace is true),
+ * so that what fails all the same is the library's doing.
  */
 #ifndef SCENARIO_H
 #define SCENARIO_H

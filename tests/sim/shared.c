@@ -17,7 +17,8 @@ static uint64_t next_place, bytes;
 static bool broken;
 static unsigned readers_at_end, readers;
 
-/* One writer at a time, or the places would not be in order; whose turn it is, is anybody's guess. */
+/* One writer at a time, or the places would not be in order; whose turn it is, is anybody's
+ * guess. */
 static int write_some(void *busy)
 {
     unsigned char buf[BUFFER];

@@ -1,7 +1,8 @@
 /* tokens.c: the result wins over a cancel: numbered tokens are handed out one at a time, and those
  * who take them are cancelled at any moment. A token that a call has taken, the call returns.
  *
- * Two receivers take turns at being cancelled: by a deadline, or by the sender, right when it sends.
+ * Two receivers take turns at being cancelled: by a deadline, or by the sender, right when it
+ * sends.
  */
 #include "tests/sim/scenario.h"
 

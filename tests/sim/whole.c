@@ -1,8 +1,8 @@
 /* whole.c: rv_read_full() and rv_write_all() while scopes end around them.
  *
- * The writer knows what was acknowledged to it (a 0) and stops at the first failure, behind which an
- * unknown part was written. The reader asks for whole blocks, is cut short by deadlines and goes on
- * where the returned count says. Nobody loses or repeats a byte: each is checked by its place.
+ * The writer knows what was acknowledged to it (a 0) and stops at the first failure, behind which
+ * an unknown part was written. The reader asks for whole blocks, is cut short by deadlines and goes
+ * on where the returned count says. Nobody loses or repeats a byte: each is checked by its place.
  */
 #include "tests/sim/scenario.h"
 
