@@ -35,7 +35,7 @@ try() {
         failed=1
     else
         echo "ok $number - $bug is found"
-        echo "# after $(sed -n 's/^sim: \([0-9]*\) .*/\1/p' "$said.out") seeds, by $(seed_of "$said"):"
+        echo "# after $(sed -n 's/^sim: \([0-9]*\) .*/\1/p' "$said.out") of others, by $(seed_of "$said"):"
         echo "# $(words_of "$said")"
     fi
     rm -f "$said" "$said.out"

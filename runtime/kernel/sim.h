@@ -166,7 +166,8 @@ struct sim {
     uint64_t last_inode;
     unsigned last_abstract; /* name */
     struct link names;      /* of struct sim_socket: bound ones */
-    unsigned delivered;     /* calls of done() and event() in this step */
+    uint64_t cancels_back;
+    unsigned delivered; /* calls of done() and event() in this step */
     rv_sim_stats stats;
 };
 

@@ -321,6 +321,7 @@ static void cancel_is_back(struct sim *w, struct sim_event *e)
     struct sim_op *o = CONTAINER(e, struct sim_op, cancel);
 
     o->cancel_back = true;
+    w->cancels_back++;
     sim_tell(w, "cancel back", (int64_t)o->number, o->state);
     if (o->state == SIM_BACK)
         finish(w, o);
