@@ -4,7 +4,7 @@
 #   arch/$(PORT)/*.{c,S} runtime/*/*.c   the library
 #   tests/t_*.c tests/t_*.cc             one TAP program each; they see the library's internals
 #   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
-#   tests/t_uring*.c                     the same, where there is a liburing
+#   those that LINK to calls of liburing  the same, where there is one
 #   tests/t_*.sh                         one TAP script each
 #   tests/sim/*.c                        scenarios for simulated worlds, one program: tests/sim/run
 #   tests/without_uring.c                runs another program where io_uring is forbidden
@@ -142,7 +142,8 @@ endif
 endif
 
 guard_sources := $(sort $(wildcard libs/sim_guard/*.c))
-tests_without := $(if $(filter no,$(URING)),$(wildcard tests/t_uring*.c))
+tests_of_uring := $(shell grep -l '^// LINK:.*io_uring_' tests/t_*.c)
+tests_without := $(if $(filter no,$(URING)),$(tests_of_uring))
 tests_c := $(sort $(filter-out $(tests_without),$(wildcard tests/t_*.c)))
 tests_cxx := $(sort $(wildcard tests/t_*.cc))
 tests_sh := $(sort $(wildcard tests/t_*.sh))

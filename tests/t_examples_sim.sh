@@ -30,7 +30,7 @@ report 'kv survives some hundred worlds' $?
 report 'the bug of the hasty one is found, within 1,000 seeds' $?
 
 said=$(grep '^reeve: sim: ' "$dir/err")
-replay=$(sed -n "s/^reeve: sim: .*; replay: \([^ ]*\)/\1 $RUN/p" "$dir/err")
+replay=$(sed -n "s|^reeve: sim: .*; replay: \([^ ]*\)|\1 $RUN|p" "$dir/err")
 ! sh -c "$replay" >"$dir/out" 2>"$dir/err" && [ -n "$said" ] &&
     [ "$(grep '^reeve: sim: ' "$dir/err")" = "$said" ] && [ "$(wc -l <"$dir/err")" -gt 100 ]
 report 'the command that it prints replays it: the same words, the same hash, and a trace' $?
