@@ -4,7 +4,7 @@
 #   arch/$(PORT)/*.{c,S} runtime/*/*.c   the library
 #   tests/t_*.c tests/t_*.cc             one TAP program each; they see the library's internals
 #   tests/t_switch*.c                    the same with arch/$(PORT) alone, and no library
-#   tests/t_uring*.c                     the same, where there is a liburing
+#   those that LINK to calls of liburing  the same, where there is one
 #   tests/t_*.sh                         one TAP script each
 #   tests/sim/*.c                        scenarios for simulated worlds, one program: tests/sim/run
 #   tests/without_uring.c                runs another program where io_uring is forbidden
@@ -135,13 +135,15 @@ objects = $(patsubst %,$(B)/%.o,$(basename $(1)))
 programs = $(patsubst %,$(B)/%,$(basename $(1)))
 
 ifeq ($(port_sources),)
-ifeq ($(filter help clean deps tidy tidy-deep format hazards check-arch,$(MAKECMDGOALS)),)
+portless := help clean deps tidy tidy-deep format hazards check-arch check-kernels
+ifeq ($(filter $(portless),$(MAKECMDGOALS)),)
 $(error no port in arch/$(PORT); there are: $(notdir $(patsubst %/.,%,$(wildcard arch/*/.))))
 endif
 endif
 
 guard_sources := $(sort $(wildcard libs/sim_guard/*.c))
-tests_without := $(if $(filter no,$(URING)),$(wildcard tests/t_uring*.c))
+tests_of_uring := $(shell grep -l '^// LINK:.*io_uring_' tests/t_*.c)
+tests_without := $(if $(filter no,$(URING)),$(tests_of_uring))
 tests_c := $(sort $(filter-out $(tests_without),$(wildcard tests/t_*.c)))
 tests_cxx := $(sort $(wildcard tests/t_*.cc))
 tests_sh := $(sort $(wildcard tests/t_*.sh))
@@ -318,7 +320,8 @@ for_scripts += SOURCES='$(lib_sources)' LIBS='$(libs) -lm'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch tests examples sim
+.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch check-kernels tests
+.PHONY: examples sim
 tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) $(planted)
 tests: ## build the tests, run none
 examples: $(call programs,$(examples)) ## build the examples
@@ -344,6 +347,9 @@ check-nouring: ## the tests where a seccomp filter forbids io_uring, as in conta
 
 check-arch: ## the ports of all CPUs that can be run here, under qemu where it must be
 	prove --exec '' tests/check-arch.sh
+
+check-kernels: ## the tests on other kernels, in emulated machines; A='linux-image-arm64 ...'
+	$(Q)T='$(T)' tests/check-kernels.sh $(A)
 
 SEEDS ?= 10000
 sim: $(scenarios) ## run the scenarios: SEEDS=100000 SCENARIO=echo A='--seconds 170 --coverage'

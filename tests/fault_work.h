@@ -1,5 +1,6 @@
-/* fault_work.h: what the runs of a sweep do: small programs of tasks that know what each call should
- * say, note() what it says instead, check every byte, and clean up whatever happens (faults.h).
+/* fault_work.h: what the runs of a sweep do: small programs of tasks that know what each call
+ * should say, note() what it says instead, check every byte, and clean up whatever happens
+ * (faults.h).
  */
 #ifndef FAULT_WORK_H
 #define FAULT_WORK_H
@@ -153,17 +154,22 @@ static int echo_unix(void *unused)
 
 /* ---- deadlines ---- */
 
+struct late {
+    int listener;
+    bool over; /* the accept that is in vain */
+};
+
 static int accept_late(void *arg)
 {
-    int listener = *(int *)arg, fd = (int)WITHIN(WORK_MOMENT, rv_accept(listener, NULL, NULL));
-    long err = note_unless(-ETIMEDOUT, fd < 0 ? fd : -EPROTO);
+    struct late *late = arg;
+    int fd = (int)WITHIN(WORK_MOMENT, rv_accept(late->listener, NULL, NULL));
+    long err = note_unless(-ETIMEDOUT, fd);
     char byte = 0;
 
-    if (fd >= 0)
-        err = note(rv_close(fd));
     if (err)
         return (int)err;
-    fd = (int)note(WITHIN(LONG, rv_accept(listener, NULL, NULL)));
+    late->over = true;
+    fd = (int)note(WITHIN(LONG, rv_accept(late->listener, NULL, NULL)));
     if (fd < 0)
         return fd;
     err = note_unless(-ETIMEDOUT, WITHIN(WORK_MOMENT, rv_recv(fd, &byte, 1, 0)));
@@ -177,7 +183,7 @@ static int accept_late(void *arg)
 }
 
 /* Connects when the first accept is over, and speaks when it is spoken to. */
-static int connect_late(const struct address *at)
+static int connect_late(const struct late *late, const struct address *at)
 {
     int fd = (int)note(rv_socket(AF_INET, SOCK_STREAM, 0));
     long err = 0;
@@ -185,7 +191,8 @@ static int connect_late(const struct address *at)
 
     if (fd < 0)
         return fd;
-    err = note(rv_sleep(2 * WORK_MOMENT));
+    while (!late->over && err == 0)
+        err = note(rv_sleep(WORK_MOMENT / 4));
     if (err == 0)
         err = note(WITHIN(LONG, rv_connect(fd, (const struct sockaddr *)&at->at, at->len)));
     if (err == 0)
@@ -210,25 +217,30 @@ static int refused(const struct address *at)
 static int deadlines(void *unused)
 {
     struct address at;
-    int listener = try_listen(AF_INET, &at), err;
+    struct late late = {.listener = try_listen(AF_INET, &at)};
     rv_group g;
+    int err;
 
     (void)unused;
-    if (listener < 0)
-        return listener;
+    if (late.listener < 0)
+        return late.listener;
     rv_group_open(&g, RV_NEVER);
-    rv_go(&g, accept_late, &listener);
-    err = connect_late(&at);
+    rv_go(&g, accept_late, &late);
+    err = connect_late(&late, &at);
     err = (int)note(rv_group_close(&g, err));
-    err = finish_fd(listener, err);
+    err = finish_fd(late.listener, err);
     return err ? err : refused(&at);
 }
 
 /* ---- pipes ---- */
 
+/* The end that a task has to close; -1: it has begun. */
 static int send_and_close(void *arg)
 {
-    return finish_fd(*(int *)arg, send_stream(arg));
+    int fd = *(int *)arg;
+
+    *(int *)arg = -1;
+    return finish_fd(fd, send_stream(&fd));
 }
 
 static int pipes(void *unused)
@@ -242,10 +254,11 @@ static int pipes(void *unused)
     (void)fcntl(p[0], F_SETPIPE_SZ, 4096);
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, send_and_close, &p[1]);
-    if (g.live == 0) /* it could not be spawned */
-        err = finish_fd(p[1], note(-ENOMEM));
-    err = err ? err : receive_stream(p[0], true);
-    return finish_fd(p[0], note(rv_group_close(&g, err)));
+    err = receive_stream(p[0], true);
+    err = (int)note(rv_group_close(&g, err));
+    if (p[1] >= 0)
+        err = finish_fd(p[1], err);
+    return finish_fd(p[0], err);
 }
 
 /* ---- files ---- */

@@ -16,6 +16,7 @@
 #ifndef FAULTS_H
 #define FAULTS_H
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tests/net.h"
@@ -43,8 +44,10 @@ static struct {
     unsigned calls;
     const char *call; /* number `at`, or NULL: there were not so many */
     const struct fault_way *is;
-    int first_error; /* that a task saw */
-    bool ran;        /* the scenario began */
+    const struct fault_way *standing; /* what all of a run's calls may say, or NULL */
+    const struct rlimit *limit;       /* of the run's descriptors, or NULL */
+    int first_error;                  /* that a task saw */
+    bool ran;                         /* the scenario began */
     const char *on_what;
 } fault;
 
@@ -133,6 +136,8 @@ static inline void fault_judge(int result, off_t words)
 {
     const enum fault_seen seen = fault.is ? fault.is->seen : HIDDEN;
     const int error = fault.is ? fault.is->error : 0;
+    /* A task that could not start is no call's result: its group has the error. */
+    const bool told_of_spawn = fault.first_error == -ECANCELED && error < 0 && result == error;
 
     if (!fault.ran) {
         if (result >= 0 || seen == HIDDEN)
@@ -141,7 +146,7 @@ static inline void fault_judge(int result, off_t words)
             fault_say("the runtime did not start, without a word", result);
         return;
     }
-    if (fault.first_error && (seen == HIDDEN || fault.first_error != error))
+    if (fault.first_error && (seen == HIDDEN || fault.first_error != error) && !told_of_spawn)
         fault_say("a task saw another error", fault.first_error);
     if (fault.first_error == 0 && seen == SAID)
         fault_say("nobody was told", 0);
@@ -149,7 +154,20 @@ static inline void fault_judge(int result, off_t words)
         fault_say("the run ended with what no task saw", result);
 }
 
-/* What is set of the fault itself is the caller's. */
+static inline int fault_rv_run(const struct sweep_on *on, struct fault_first *first)
+{
+    struct rlimit before;
+    int result;
+
+    getrlimit(RLIMIT_NOFILE, &before);
+    if (fault.limit)
+        setrlimit(RLIMIT_NOFILE, fault.limit);
+    result = rv_run(fault_run_scenario, first, &on->options);
+    fault.on = false;
+    setrlimit(RLIMIT_NOFILE, &before);
+    return result;
+}
+
 static inline void fault_run(const struct sweep_on *on, rv_fn *scenario, void (*install)(void),
                              bool from_the_start)
 {
@@ -160,13 +178,12 @@ static inline void fault_run(const struct sweep_on *on, rv_fn *scenario, void (*
 
     fault.calls = 0;
     fault.call = NULL;
-    fault.is = NULL;
+    fault.is = fault.standing;
     fault.first_error = 0;
     fault.ran = false;
     fault.on_what = on->name;
     fault.on = from_the_start;
-    result = rv_run(fault_run_scenario, &first, &on->options);
-    fault.on = false;
+    result = fault_rv_run(on, &first);
     fault_judge(result, words);
     if (count_in("/proc/self/fd") != fds)
         fault_say("descriptors are left", 0);
@@ -189,12 +206,17 @@ static inline unsigned sweep_after(unsigned at)
     return at < SWEEP_DENSE ? at + 1 : at + 1 + at / SCALED(16, 6);
 }
 
-static inline void sweep_through(const struct sweep_on *on, rv_fn *scenario, void (*install)(void),
-                                 bool from_the_start)
+static inline void sweep_begin(const struct sweep_on *on)
 {
     NOT_IN_SIM("the real kernel's failures");
     if (strcmp(on->options.backend, "uring") == 0)
         ONLY_ON_URING("the ring's failures");
+}
+
+static inline void sweep_through(const struct sweep_on *on, rv_fn *scenario, void (*install)(void),
+                                 bool from_the_start)
+{
+    sweep_begin(on);
     signal(SIGABRT, fault_last_words);
     for (fault.at = 1; tap_failures < FAILURES_TOLD; fault.at = sweep_after(fault.at)) {
         fault.way = 0;

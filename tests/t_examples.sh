@@ -1,7 +1,7 @@
 #!/bin/sh
 # t_examples.sh: the examples do what they say: the tour's checks hold and its table is whole, the
-# echo server serves real clients, and the database keeps what it has answered, in real and in
-# simulated crashes. What is started here is ended here, by its number.
+# echo server serves real clients, and the database keeps what it has answered though it is killed.
+# What is started here is ended here, by its number. t_examples_sim.sh has the simulated crashes.
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -191,23 +191,5 @@ report 'what is set after a crash is kept, too' $?
 kill $server
 wait $server 2>/dev/null
 server=
-
-REEVE_SEEDS=${KV_SEEDS:-300} $RUN "$examples/kv" --simulate >"$dir/out" 2>"$dir/err"
-report 'kv survives some hundred worlds' $?
-
-! $RUN "$examples/kv" --simulate --hasty >"$dir/out" 2>"$dir/err" &&
-    grep -q '^reeve: sim: .* but it is [0-9]\|^reeve: sim: it was [0-9]' "$dir/err" &&
-    grep -q '^reeve: sim: seed [0-9]*: .*; replay: ' "$dir/err"
-report 'the bug of the hasty one is found, within 1,000 seeds' $?
-
-said=$(grep '^reeve: sim: ' "$dir/err")
-replay=$(sed -n "s/^reeve: sim: .*; replay: \([^ ]*\)/\1 $RUN/p" "$dir/err")
-! sh -c "$replay" >"$dir/out" 2>"$dir/err" && [ -n "$said" ] &&
-    [ "$(grep '^reeve: sim: ' "$dir/err")" = "$said" ] && [ "$(wc -l <"$dir/err")" -gt 100 ]
-report 'the command that it prints replays it: the same words, the same hash, and a trace' $?
-
-seed=$(echo "$said" | sed -n 's/.*: seed \([0-9]*\):.*/\1/p')
-REEVE_SEED=$seed $RUN "$examples/kv" --simulate >"$dir/out" 2>"$dir/err"
-report 'in the world of that seed, the one that takes turns is right' $?
 
 echo "1..$number"

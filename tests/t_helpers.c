@@ -216,9 +216,9 @@ static void interrupt_one(void)
     close_pool();
 }
 
-TEST(the_program_s_own_handler_is_left_alone_and_anything_else_is_put_back)
+TEST(a_signal_that_has_no_handler_is_borrowed_and_put_back)
 {
-    struct sigaction own = {.sa_handler = handle, .sa_flags = SA_RESTART}, now;
+    struct sigaction now;
 
     interrupt_one();
     sigaction(SIGURG, NULL, &now);
@@ -227,6 +227,14 @@ TEST(the_program_s_own_handler_is_left_alone_and_anything_else_is_put_back)
     interrupt_one();
     sigaction(SIGURG, NULL, &now);
     CHECK(now.sa_handler == SIG_IGN);
+}
+
+TEST(the_program_s_own_handler_is_left_alone)
+{
+    struct sigaction own = {.sa_handler = handle, .sa_flags = SA_RESTART}, now;
+
+    if (under_qemu())
+        SKIP("qemu lets a handler be set for the highest signals, but has them not");
     sigaction(SIGURG, &own, NULL);
     interrupt_one();
     sigaction(SIGURG, NULL, &now);

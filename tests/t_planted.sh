@@ -7,7 +7,7 @@ seeds=60000
 number=0
 failed=0
 
-if [ -n "$SAN" ]; then
+if [ -n "${SAN:-}${RUN:-}" ]; then
     echo "1..0 # SKIP once, where it is fast"
     exit 0
 fi

@@ -60,7 +60,7 @@ int fds_get(struct kernel *k, int fd, struct fd_entry **out_e);
 int fds_identify(struct kernel *k, struct fd_entry *e);
 void fds_fresh(struct kernel *k, int fd); /* the kernel has just given us this number */
 
-/* Waiting: arms the watch if need be. 0, -ENOMEM, -EBADF (being closed), or what identify() says. */
+/* Waiting: arms the watch if need be. 0, -ENOMEM, -EBADF (being closed), or as identify(). */
 int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w);
 void fds_unwait(struct kernel *k, struct fd_wait *w);
 

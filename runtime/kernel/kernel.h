@@ -106,8 +106,8 @@ struct kernel_room {
     void (*step)(struct kernel *k, int64_t until);
     int64_t (*now)(struct kernel *k);
 
-    /* These never wait: a result, or -errno with -EAGAIN for "not now", and never -EINTR. Offset -1:
-     * the position. */
+    /* These never wait: a result, or -errno with -EAGAIN for "not now", and never -EINTR.
+     * Offset -1: the position. */
     ssize_t (*recv)(struct kernel *k, int fd, void *buf, size_t len, int flags);
     ssize_t (*send)(struct kernel *k, int fd, const void *buf, size_t len, int flags);
     ssize_t (*read)(struct kernel *k, int fd, void *buf, size_t len,

@@ -58,9 +58,11 @@ void record_promote(struct worker *w, uint32_t at); /* the newest but so many is
 /* ---- what is not ---- */
 
 /* 0, or why there can be no further task. */
-static inline int record_allowed(const struct worker *w, const rv_group *g)
+static inline int record_allowed(struct worker *w, const rv_group *g)
 {
-    if (__builtin_expect(w->stacks.pools[g->stacks].exhausted, 0))
+    struct stack_pool *p = &w->stacks.pools[g->stacks];
+
+    if (__builtin_expect(p->exhausted, 0) && !stack_recovers(p))
         return -ENOMEM;
     return __builtin_expect(w->started + w->unstarted >= w->tasks_max, 0) ? -EAGAIN : 0;
 }

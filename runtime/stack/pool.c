@@ -253,6 +253,12 @@ struct stack *stack_take_slowly(struct stack_pool *p)
     return s;
 }
 
+bool stack_recovers(struct stack_pool *p)
+{
+    p->exhausted = p->free_count == 0 && !make_slot(p);
+    return !p->exhausted;
+}
+
 bool stack_trim(struct stack_arena *a, unsigned most)
 {
     for (int i = 0; i < STACK_CLASSES; i++) {

@@ -60,7 +60,7 @@ struct stack_pool {
     uint32_t free_count;
     uint32_t free_low; /* the least free_count since the last trim */
     struct stack_arena *arena;
-    bool exhausted;     /* the last take failed, and nothing has been given back since */
+    bool exhausted;     /* the last try to make one failed, and none has been given back since */
     uint32_t cold;      /* free[0..cold) have no memory: known by slot; at most free_low */
     uint32_t free_room; /* of free */
     uint32_t made;      /* slots with a guard, lent or free */
@@ -87,6 +87,10 @@ void stack_arena_fini(struct stack_arena *a);   /* unmaps all, lent or not */
 struct stack_pool *stack_pool_for(struct stack_arena *a, size_t bytes);
 
 struct stack *stack_take_slowly(struct stack_pool *p);
+
+/* True: the pool is no longer exhausted. Whatever was short may be there again, though nobody has
+ * given a stack back. */
+bool stack_recovers(struct stack_pool *p);
 
 /* The head (aligned to 64) of a free slot, whose first member must be a struct stack, filled in;
  * the rest is as it was left or zero. NULL: no memory, no address space or no more mappings. */
