@@ -253,8 +253,9 @@ void sim_changed(struct sim *w, struct sim_object *o)
 
 static void start_watch(struct sim *w, struct sim_op *o)
 {
-    if (o->object->class->kind == FD_FILE) {
-        decide(w, o, -EPERM);
+    if (o->object->class->kind == FD_FILE ||
+        (sim_chance(w, RV_SIM_ERRORS) && sim_below(w, 4) == 0)) {
+        decide(w, o, o->object->class->kind == FD_FILE ? -EPERM : -ENOMEM);
         return;
     }
     o->state = SIM_WAITING;

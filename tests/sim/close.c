@@ -130,9 +130,15 @@ static void close_it(void)
 
 static void one_round(rv_group *g)
 {
+    int spare = -1;
+
     generation++;
     way = (enum way)below(WAY_SEQPACKET);
+    if (one_in(2)) /* else a way's first number would always be the same one */
+        spare = (int)INSIST(rv_socket(AF_UNIX, SOCK_STREAM, 0));
     open_way(way, fds);
+    if (spare >= 0)
+        close_fd(spare);
     is_open = true;
     for (uint64_t i = from_to(1, WAITERS_MOST); i > 0; i--)
         rv_go(g, waiter, NULL);
