@@ -50,6 +50,7 @@ typedef struct rv_sim_options {
     size_t fds_max;     /* descriptors, then -EMFILE; 0: 1,024 */
     size_t disk_bytes;  /* of each host's disk, then -ENOSPC; 0: 64 MiB */
     bool leave_open;    /* descriptors that are open at the end are no failure */
+    bool allow_real;    /* nor are calls that the seed does not decide: the guard, below */
     rv_options runtime; /* for the rest; its backend is not looked at */
 } rv_sim_options;
 
@@ -81,6 +82,8 @@ rv_sim_stats rv_sim_last(void);
 bool rv_sim(void);                                 /* is this task's world a simulated one? */
 uint64_t rv_sim_random(uint64_t below);            /* 0 … below - 1, as the seed has it */
 void rv_sim_note(const char *what, int64_t value); /* into the trace, and so into its hash */
+/* The run fails, and stderr says why. It goes on all the same. */
+void rv_sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- hosts ----
  * A world begins with one host, 127.0.0.1. Others have an address, a disk that outlives their
@@ -104,6 +107,18 @@ void rv_sim_power_cut(rv_sim_host *h);
 
 /* The two hosts do not reach each other for that long. "*": any host. */
 int rv_sim_partition(const char *address, const char *other, rv_time span);
+
+/* ---- raw calls ----
+ * libreeve_sim_guard.a, linked into a test, asks these before read(2), time(2) and their like, so
+ * that one which reaches past the simulated world is named. Others who wrap calls can do the same;
+ * `place` is __builtin_return_address(0). Outside of a simulated run these do nothing. */
+
+/* Ends the process, if the world has such a descriptor: the real kernel has not. */
+void rv_sim_raw_fd(const char *call, int fd, const char *instead, const void *place);
+/* Ends the process: the call would make all tasks wait, in real time. */
+void rv_sim_raw_wait(const char *call, const char *instead, const void *place);
+/* The run fails: a replay would not repeat what the call says. Each place is told once. */
+void rv_sim_raw_chance(const char *call, const char *instead, const void *place);
 
 #pragma GCC visibility pop
 

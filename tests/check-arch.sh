@@ -1,6 +1,6 @@
 #!/bin/sh
 # check-arch.sh: builds and runs the tests of the switch for every port that this machine can
-# run, or for one:
+# run, and for the CPUs that it emulates the whole suite; or the tests of the switch for one port:
 #     tests/check-arch.sh                      all
 #     tests/check-arch.sh PORT CC [RUNNER...]  one, e.g. riscv64 riscv64-linux-gnu-gcc qemu-riscv64
 # TAP on stdout: a line for each way of building. BUILD is the folder to build in (build/arch).
@@ -8,8 +8,9 @@
 cd "$(dirname "$0")/.." || exit 2
 unset MAKEFLAGS MFLAGS # -flto would take a token of the jobs that make has to give, and keep it
 BUILD=${BUILD:-build/arch}
-WARN="-std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith"
-WARN="$WARN -Werror"
+ALWAYS="-std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith"
+# RISC-V's compilers write no unwind tables for C by themselves.
+ALWAYS="$ALWAYS -Werror -g -fasynchronous-unwind-tables"
 number=0
 failed=0
 
@@ -62,14 +63,14 @@ try() { # port cc flags [runner...]
     : >"$log"
     ok=ok
     for source in arch/"$port"/switch.[cS]; do
-        $cc $WARN -g $flags -Iarch -Iarch/"$port" -c "$source" -o "$dir/switch.o" >>"$log" 2>&1 ||
+        $cc $ALWAYS $flags -Iarch -Iarch/"$port" -c "$source" -o "$dir/switch.o" >>"$log" 2>&1 ||
             { result "not ok" "$what" "$log"; return; }
     done
     case $source in
     *.S) faults_of_object "$dir/switch.o" "$port" >>"$log" ;;
     esac
     for test in t_switch t_switch_unwind; do
-        $cc $WARN -g $flags -Iarch -Iarch/"$port" -Itests "tests/$test.c" "$dir/switch.o" -lm \
+        $cc $ALWAYS $flags -Iarch -Iarch/"$port" -Itests "tests/$test.c" "$dir/switch.o" -lm \
             -o "$dir/$test" >>"$log" 2>&1 || { result "not ok" "$what" "$log"; return; }
         faults_of_program "$dir/$test" >>"$log"
     done
@@ -94,7 +95,7 @@ step() { # port cc flags [runner...]
     [ $# -eq 0 ] || have "$1" || { skip "$what" "no $1"; return; }
     dir=$BUILD/$port-steps
     mkdir -p "$dir" || exit 2
-    if ! $cc $WARN -g $flags -Iarch -Iarch/"$port" tests/arch/walk.c arch/"$port"/switch.S \
+    if ! $cc $ALWAYS $flags -Iarch -Iarch/"$port" tests/arch/walk.c arch/"$port"/switch.S \
         -o "$dir/walk" >"$dir/log" 2>&1; then
         result "not ok" "$what" "$dir/log"
         return
@@ -105,6 +106,22 @@ step() { # port cc flags [runner...]
     77) skip "$what" "$(cat "$dir/log")" ;;
     *) result "not ok" "$what" "$dir/log" ;;
     esac
+}
+
+# Everything, the library included, as that CPU runs it.
+suite() { # port cc runner
+    what="$1, the whole suite, $2, $3"
+    for program in "$2" "${2%gcc}g++" "$3"; do
+        have "$program" || { skip "$what" "no $program"; return; }
+    done
+    mkdir -p "$BUILD" || exit 2
+    log=$BUILD/$1-suite
+    if make -j2 --no-print-directory CC="$2" check >"$log" 2>&1; then
+        result ok "$what: $(sed -n 's/^Files=.*Tests=\([0-9]*\),.*/\1/p' "$log") tests"
+    else
+        sed -n '/^Test Summary/,$p; / error: /p' "$log" >"$log-faults"
+        result "not ok" "$what" "$log-faults"
+    fi
 }
 
 native() { # port
@@ -123,9 +140,9 @@ all() {
         try x86_64 gcc "-O2 -static"
         step x86_64 gcc -O2
         ;;
-    aarch64)
-        native aarch64
-        step aarch64 gcc -O2
+    aarch64 | riscv64)
+        native "$(uname -m)"
+        step "$(uname -m)" gcc -O2
         ;;
     esac
     for cc in gcc clang; do
@@ -141,6 +158,15 @@ all() {
         # Where SVE is, gdb 13 reads d8-d15 of every frame from the CPU; and it cannot read
         # signed return addresses from the stub.
         step aarch64 aarch64-linux-gnu-gcc "-O2 -static" qemu-aarch64 -cpu cortex-a72
+        suite aarch64 aarch64-linux-gnu-gcc qemu-aarch64
+    fi
+    if [ "$(uname -m)" != riscv64 ]; then
+        for flags in -O2 -O0 "-O3 -flto" "-O2 -D_FORTIFY_SOURCE=3"; do
+            try riscv64 riscv64-linux-gnu-gcc "$flags -static" qemu-riscv64
+        done
+        try ucontext riscv64-linux-gnu-gcc "-O2 -static" qemu-riscv64
+        step riscv64 riscv64-linux-gnu-gcc "-O2 -static" qemu-riscv64
+        suite riscv64 riscv64-linux-gnu-gcc qemu-riscv64
     fi
 }
 

@@ -49,7 +49,7 @@ static inline pid_t child_begin(int *err)
     pid = fork();
     if (pid == 0) {
         dup2(*err, STDERR_FILENO);
-        alarm(30);
+        alarm(tap_seconds() / 2);
     }
     return pid;
 }

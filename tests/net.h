@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -36,9 +37,10 @@
         rv_scope_close(&within_, (int)(within_value_)); \
     })
 
-/* For waits that must be there, and for those that should end: far beyond any machine's need. */
+/* For waits that must be there, and for those that should end: far beyond any machine's need, a
+ * third of what a test may take (TEST_SECONDS). */
 #define A_MOMENT (20 * RV_MS)
-#define LONG (20 * RV_S)
+#define LONG ((rv_time)tap_seconds() * RV_S / 3)
 
 /* Of a system call or of one of ours: what must work for the test to be one. */
 #define MUST(call)                                                        \
@@ -177,6 +179,23 @@ static inline int count_in(const char *folder)
     if (d)
         closedir(d);
     return count;
+}
+
+/* Of those, without what a sanitizer starts beside the program's first. */
+static inline void *end_at_once(void *nothing)
+{
+    return nothing;
+}
+
+static inline int count_threads(void)
+{
+    pthread_t first;
+
+    if (TAP_SANITIZED && pthread_create(&first, NULL, end_at_once, NULL) == 0)
+        pthread_join(first, NULL);
+    if (under_qemu()) /* which tells pthread_join() before the thread is off the list */
+        usleep(50000);
+    return count_in("/proc/self/task");
 }
 
 /* Descriptors that are open, of which a simulated world has its own: getsockopt(2) knows a number

@@ -126,6 +126,7 @@ TEST_TASK(hazard_18_no_late_write_into_a_returned_frame_from_the_ring)
 struct stream {
     int fds[2];
     uint64_t written, read, sum_written, sum_read;
+    rv_time enough; /* where nearly every call runs out of time, fewer bytes must do */
     bool over;
 };
 
@@ -137,7 +138,7 @@ static int write_numbered(void *arg)
     unsigned char buf[64];
     uint32_t dice = 5;
 
-    while (s->written < BYTES) {
+    while (s->written < BYTES && (s->written == 0 || rv_now() < s->enough)) {
         size_t len = 1 + next_random(&dice) % (sizeof buf - 1);
         long n;
 
@@ -183,6 +184,7 @@ static void conserve(struct stream *s)
     for (int i = 0; i < 3; i++)
         rv_go(&readers, read_numbered, s);
     rv_group_open(&writer, rv_after(LONG));
+    s->enough = rv_after(LONG / 2);
     rv_go(&writer, write_numbered, s);
     CHECK_EQ(rv_group_close(&writer, 0), 0);
     while (s->read < s->written && rv_now() < give_up)
@@ -348,7 +350,8 @@ TEST_TASK(hazard_31_opens_that_block_take_a_bounded_number_of_threads)
 
         rv_go_copy(&g, open_in_haste, &o, sizeof o);
     }
-    check_threads(1 + (strcmp(rv_backend(NULL), "uring") == 0 ? 16 : 64) + 2);
+    /* With helpers, those that may wait for ever; and without openat2(2) those that look first. */
+    check_threads(1 + (strcmp(rv_backend(NULL), "uring") == 0 ? 16 : 64 + 16) + 2);
     rv_group_cancel(&g);
     CHECK_EQ(rv_group_close(&g, 0), 0);
     drop_fifo(&f);

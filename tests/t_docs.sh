@@ -1,9 +1,10 @@
 #!/bin/sh
-# t_docs.sh: what the pages show is true. Each ```c block of README.md, docs/guide.md and
-# docs/semantics.md is compiled without a warning; one with a main() is linked and run as well, and
-# must end with 0. Lines right above a block say what differs:
+# t_docs.sh: what the pages show is true. Each ```c block of README.md, docs/guide.md,
+# docs/simulation.md and docs/semantics.md is compiled without a warning; one with a main() is
+# linked and run as well, and must end with 0. Lines right above a block say what differs:
 #   <!-- exit: 134 -->       how it ends, as a shell counts
 #   <!-- says: words -->     what it prints, among other things; may stand several times
+#   <!-- guard -->           it is linked with the guard of simulated runs
 #   <!-- not simulated: why -->  it has no place in a simulated world, where the others run as well
 #   <!-- compile only -->    it would not end, or need something that is not here
 #   <!-- given: extern int fd; -->  declarations in front of a fragment, which becomes the body of
@@ -14,8 +15,8 @@ set -u
 [ -z "${SAN:-}" ] || { echo '1..0 # SKIP the programs are those of a plain build'; exit 0; }
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD
-archive=${BUILD:-build/x86_64-gcc}/libreeve.a
-libs="$(pkg-config --libs liburing 2>/dev/null || echo -luring) -lm -pthread"
+build=$root/${BUILD:-build/x86_64-gcc}
+libs="${LIBS:--luring -lm} -pthread"
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 ulimit -c 0
@@ -54,7 +55,8 @@ complete() { # page block
         cat "$dir/$2.c"
         return
     fi
-    printf '#include <errno.h>\n#include <reeve.h>\nint fragment(void);\nint fragment(void)\n{\n'
+    printf '#include <errno.h>\n#include <reeve_sim.h>\n'
+    printf 'int fragment(void);\nint fragment(void)\n{\n'
     note "$2" given
     echo "#line $(($2 + 1)) \"$1\""
     cat "$dir/$2.c"
@@ -69,7 +71,7 @@ try_run() { # sentence block
         return
     fi
     # The inner shell outlives what a signal ends, and keeps its word about it to itself.
-    (cd "$dir" && timeout -k 1 20 "./$2" >out 2>&1; exit $?) 2>/dev/null
+    (cd "$dir" && timeout -k 1 20 ${RUN:-} "./$2" >out 2>&1; exit $?) 2>/dev/null
     ended=$?
     if [ $ended -ne "${expected:-0}" ]; then
         report 'not ok' "$1 runs" "it ended with $ended, not ${expected:-0}; $(cat "$dir/out")"
@@ -90,7 +92,9 @@ try_block() { # page block
     # shellcheck disable=SC2086 # lists of flags
     if grep -q '^int main(' "$dir/$2.c" && ! grep -q '^compile only' "$dir/$2.notes"; then
         action=
-        set -- "$1" "$2" "$root/$archive" $libs
+        guard=
+        grep -q '^guard' "$dir/$2.notes" && guard=$build/libreeve_sim_guard.a
+        set -- "$1" "$2" $guard "$build/libreeve.a" $libs
     fi
     page=$1
     block=$2
@@ -105,7 +109,7 @@ try_block() { # page block
     fi
 }
 
-for page in README.md docs/guide.md docs/semantics.md; do
+for page in README.md docs/guide.md docs/simulation.md docs/semantics.md; do
     split $page
     for file in $(ls "$dir" | grep '\.c$' | sort -n); do
         try_block $page "${file%.c}"

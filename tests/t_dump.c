@@ -42,6 +42,12 @@ static int count_of(const char *text, const char *words)
 static rv_group *limited;
 static int ends[2];
 
+/* Sockets: pipes are watched from Linux 6.4 on only, and read by operations before. */
+static void open_ends(void)
+{
+    CHECK_EQ(rv_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+}
+
 static int sleeper(void *arg)
 {
     rv_name("sleeper %d", *(int *)arg);
@@ -93,7 +99,7 @@ static int all_states(void *arg)
     char *text, world[64];
 
     (void)arg;
-    CHECK_EQ(rv_pipe(ends, 0), 0);
+    open_ends();
     rv_group_open(&g, RV_NEVER);
     rv_group_open(&one, RV_NEVER);
     limited = &one;
@@ -323,7 +329,7 @@ static int stale_watch(void *arg)
     char *text, words[64];
 
     (void)arg;
-    CHECK_EQ(rv_pipe(ends, 0), 0);
+    open_ends();
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, reader, NULL);
     CHECK_EQ(rv_sleep(RV_MS), 0);

@@ -50,6 +50,12 @@ TEST(hazard_40_a_timer_is_late_by_no_more_than_a_pass)
 static int ends[2];
 static long written_at;
 
+/* Sockets: before Linux 6.4 it is a thread of the kernel that reads a pipe, when it gets to run. */
+static void open_ends(void)
+{
+    CHECK_EQ(rv_socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+}
+
 static int write_at(void *arg)
 {
     (void)arg;
@@ -62,13 +68,13 @@ static int write_at(void *arg)
     return never_rest(NULL);
 }
 
-static int pipe_behind(void *arg)
+static int byte_behind(void *arg)
 {
     rv_group g;
     char byte;
 
     (void)arg;
-    CHECK_EQ(rv_pipe(ends, 0), 0);
+    open_ends();
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, write_at, NULL);
     rv_go(&g, never_rest, NULL);
@@ -82,7 +88,9 @@ static int pipe_behind(void *arg)
 
 TEST(hazard_40_a_byte_is_noticed_within_two_passes)
 {
-    CHECK_EQ(run_virtual(pipe_behind, NULL), 0);
+    if (under_qemu())
+        SKIP("qemu has no RWF_NOWAIT: a byte in a pipe comes through a helper thread");
+    CHECK_EQ(run_virtual(byte_behind, NULL), 0);
 }
 
 /* Its data is always there: no call of it ever parks. */
@@ -104,7 +112,7 @@ static int beside_served(void *arg)
     rv_group g;
 
     (void)arg;
-    CHECK_EQ(rv_pipe(ends, 0), 0);
+    open_ends();
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, always_served, NULL);
     CHECK_EQ(never_rest(NULL), 0);

@@ -31,7 +31,7 @@ static void check_idle(struct usage since)
     struct usage now = usage();
 
     CHECK(now.cpu_ns - since.cpu_ns < 100 * RV_MS);
-    CHECK(now.wakes - since.wakes <= 12);
+    CHECK(now.wakes - since.wakes <= (under_qemu() ? 100 : 12)); /* it has locks of its own */
     if (tap_failures)
         fprintf(stderr, "%.3f ms of CPU, %ld wakes\n",
                 (double)(now.cpu_ns - since.cpu_ns) / (double)RV_MS, now.wakes - since.wakes);

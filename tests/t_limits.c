@@ -207,5 +207,7 @@ TEST(hazard_44_that_there_is_no_stack_of_one_size_keeps_nobody_from_another)
 {
     if (TAP_SANITIZED)
         SKIP("a sanitizer's shadow is larger than the limit");
+    if (under_qemu())
+        SKIP("qemu keeps RLIMIT_AS from its process");
     CHECK_EQ(rv_run(spawn_large_then_small, NULL, NULL), 0);
 }

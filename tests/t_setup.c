@@ -60,18 +60,30 @@ TEST_TASK(a_number_that_a_twin_gives_starts_afresh)
     return 0;
 }
 
+TEST_TASK(what_is_open_is_counted_and_what_is_closed_is_not)
+{
+    int before = count_fds(), p[2];
+
+    MUST(rv_pipe(p, 0));
+    CHECK_EQ(count_fds(), before + 2);
+    close_both(p);
+    CHECK_EQ(count_fds(), before); /* or no test that looks for leaks is one */
+    return 0;
+}
+
 TEST_TASK(what_the_twins_refuse_they_refuse_as_errno_would)
 {
+    struct address at = {.at.ss_family = AF_UNIX};
     socklen_t len = sizeof(int);
     int fds[2], value = 0;
 
     CHECK_EQ(rv_socketpair(AF_INET, SOCK_STREAM, 0, fds), -EOPNOTSUPP);
-    CHECK_EQ(rv_bind(-1, NULL, 0), -EBADF);
+    CHECK_EQ(rv_bind(-1, address_of(&at), sizeof(sa_family_t)), -EBADF);
     CHECK_EQ(rv_listen(-1, 1), -EBADF);
     CHECK_EQ(rv_setsockopt(-1, SOL_SOCKET, SO_REUSEADDR, &value, len), -EBADF);
     CHECK_EQ(rv_getsockopt(-1, SOL_SOCKET, SO_REUSEADDR, &value, &len), -EBADF);
-    CHECK_EQ(rv_getsockname(-1, NULL, NULL), -EBADF);
-    CHECK_EQ(rv_getpeername(-1, NULL, NULL), -EBADF);
+    CHECK_EQ(rv_getsockname(-1, address_of(&at), &len), -EBADF);
+    CHECK_EQ(rv_getpeername(-1, address_of(&at), &len), -EBADF);
     CHECK_EQ(rv_shutdown(-1, SHUT_RD), -EBADF);
     CHECK_EQ(rv_pipe(fds, -1), -EINVAL);
     return 0;

@@ -352,6 +352,8 @@ TEST(hazard_45_no_stack_is_on_a_huge_page)
     bool mine = false, told = false;
     FILE *maps;
 
+    if (under_qemu())
+        SKIP("qemu does not pass madvise() on");
     open_arena(STACK_GUARD_AUTO, false);
     take_all(stack_pool_for(&arena, STACK_BYTES_DEFAULT), all, 64);
     maps = fopen("/proc/self/smaps", "r");

@@ -99,8 +99,10 @@ TEST_TASK(hazard_50_an_eventfd_counts_and_keeps_its_flags)
     char byte;
 
     NOT_IN_SIM("real descriptors: eventfds");
-    CHECK_EQ(rv_read(fd, &byte, 1), -EINVAL);
-    CHECK_EQ(rv_write(fd, &byte, 1), -EINVAL);
+    if (!under_qemu()) { /* which has no RWF_NOWAIT: a call must first wait for readiness */
+        CHECK_EQ(rv_read(fd, &byte, 1), -EINVAL);
+        CHECK_EQ(rv_write(fd, &byte, 1), -EINVAL);
+    }
     check_both_ways(fd, fd, &three, sizeof three);
     return rv_close(fd);
 }
@@ -208,8 +210,8 @@ TEST_TASK(a_write_that_waits_for_room_fails_when_the_last_reader_closes)
     rv_group g;
 
     MUST(rv_pipe(p, 0));
-    while (WITHIN(A_MOMENT, rv_write(p[1], buf, sizeof buf)) > 0)
-        ;
+    while (WITHIN(A_MOMENT, rv_poll(p[1], POLLOUT)) > 0)
+        CHECK(rv_write(p[1], buf, sizeof buf) > 0);
     rv_group_open(&g, rv_after(LONG));
     rv_go(&g, hang_up, &p[0]);
     CHECK_EQ(rv_write(p[1], buf, sizeof buf), -EPIPE);

@@ -418,6 +418,21 @@ static int wait_for_guest(void *arg)
     return rv_close(listener);
 }
 
+/* As if the kernel had looked between two places where an operation can be, or interrupted it
+ * before it waited. */
+TEST_TASK(hazard_19_a_cancel_that_ends_nothing_is_given_again)
+{
+    int listener = listening(AF_INET, &door);
+
+    ONLY_ON_URING("io_uring itself");
+    for (int i = 0; i < 2; i++) {
+        refuse(IORING_OP_ASYNC_CANCEL, 3, i ? -ENOENT : -EALREADY);
+        CHECK_EQ(WITHIN(A_MOMENT, rv_accept(listener, NULL, NULL)), -ETIMEDOUT);
+        CHECK_EQ(faults.swaps, 3);
+    }
+    return rv_close(listener);
+}
+
 /* Whether stderr, which `memory` stands for, was given this text. */
 static bool was_said(int memory, const char *text)
 {
@@ -439,10 +454,10 @@ TEST_TASK(hazard_38_an_operation_that_cannot_be_cancelled_is_named_after_five_se
     rv_group_open(&g, RV_NEVER);
     rv_go(&g, wait_for_guest, &s);
     CHECK_EQ(rv_sleep(RV_MS), 0);
-    refuse(IORING_OP_ASYNC_CANCEL, 1, -EALREADY);
+    refuse(IORING_OP_ASYNC_CANCEL, 1000, -EALREADY);
     rv_cancel(victim);
     CHECK_EQ(rv_sleep(RV_MS), 0);
-    CHECK_EQ(faults.swaps, 1);
+    CHECK(faults.swaps > 0);
     pushed_ns = 4 * RV_S;
     CHECK_EQ(rv_sleep(RV_MS), 0);
     CHECK(!was_said(memory, "doorman"));

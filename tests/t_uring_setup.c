@@ -89,6 +89,18 @@ TEST(hazard_26_each_kernel_gets_the_flags_that_it_knows)
     }
 }
 
+/* DEFER_TASKRUN is the last that came. */
+static bool kernel_knows_all(void)
+{
+    struct io_uring_params params = {.flags =
+                                         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+    int fd = (int)syscall(SYS_io_uring_setup, 1, &params);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 /* The kernels that brought the flags, oldest first: nothing that they know is left out. */
 TEST(a_kernel_is_asked_for_all_that_it_knows)
 {
@@ -101,6 +113,8 @@ TEST(a_kernel_is_asked_for_all_that_it_knows)
                                submit_all | single | defer};
 
     ONLY_ON_URING("io_uring itself");
+    if (!kernel_knows_all())
+        SKIP("this kernel knows less: Linux 6.1");
     for (int i = 0; i < 5; i++) {
         setup.flags_refused = all & ~kernels[i];
         CHECK_EQ(run_and_listen(NULL), 0);
@@ -239,6 +253,6 @@ TEST(a_runtime_leaves_no_descriptor_behind)
     int before = count_in("/proc/self/fd");
 
     for (int i = 0; i < 20; i++)
-        CHECK_EQ(rv_run(work, NULL, &ring_or_nothing), 0);
+        CHECK_EQ(rv_run(work, NULL, NULL), 0);
     CHECK_EQ(count_in("/proc/self/fd"), before);
 }

@@ -10,6 +10,7 @@ skip() {
 }
 
 [ -z "${SAN:-}" ] || skip 'a sanitizer and valgrind do not go together'
+[ -z "${RUN:-}" ] || skip 'valgrind is for programs of this CPU'
 command -v valgrind >/dev/null || skip 'no valgrind here'
 cd "$(dirname "$0")/.." || exit 1
 [ -f "$BUILD/libreeve.a" ] || skip 'the library is not built'
@@ -188,7 +189,7 @@ int main(int argc, char **argv)
 }
 END
 
-libs="$(pkg-config --libs liburing 2>/dev/null || echo -luring) -lm"
+libs=${LIBS:--luring -lm}
 "${CC:-gcc}" -O1 -g -Iinclude "$dir/program.c" "$BUILD/libreeve.a" $libs -pthread \
     -Wl,--strip-debug -o "$dir/program" >"$dir/words" 2>&1 || {
     result 'the program is built' 1 "$dir/words"

@@ -181,6 +181,7 @@ TEST_TASK(a_connect_to_the_wrong_kind_of_socket_is_refused)
 
 TEST_TASK(what_is_no_socket_says_so)
 {
+    struct address at = {.at.ss_family = AF_UNIX};
     int p[2], value;
     socklen_t len = sizeof value;
     char byte;
@@ -188,7 +189,7 @@ TEST_TASK(what_is_no_socket_says_so)
     MUST(rv_pipe(p, 0));
     CHECK_EQ(rv_send(p[1], "x", 1, 0), -ENOTSOCK);
     CHECK_EQ(rv_recv(p[0], &byte, 1, 0), -ENOTSOCK);
-    CHECK_EQ(rv_bind(p[0], NULL, 0), -ENOTSOCK);
+    CHECK_EQ(rv_bind(p[0], address_of(&at), sizeof(sa_family_t)), -ENOTSOCK);
     CHECK_EQ(rv_listen(p[0], 1), -ENOTSOCK);
     CHECK_EQ(rv_shutdown(p[0], SHUT_RD), -ENOTSOCK);
     CHECK_EQ(rv_getsockopt(p[0], SOL_SOCKET, SO_TYPE, &value, &len), -ENOTSOCK);

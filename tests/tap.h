@@ -86,6 +86,11 @@ enum { TAP_SKIP_EXIT = 77 };
         _exit(TAP_SKIP_EXIT);               \
     } while (0)
 
+/* The Makefile says 0 of a library that was built without. */
+#ifndef TAP_URING
+#define TAP_URING 1
+#endif
+
 /* "uring", "epoll" or "sim": what rv_run() uses where a test does not say otherwise. */
 static inline const char *tap_world(void)
 {
@@ -94,7 +99,8 @@ static inline const char *tap_world(void)
     if (backend && strcmp(backend, "auto") != 0)
         return backend;
     /* one that is there finds fault with the argument */
-    return syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == EFAULT ? "uring" : "epoll";
+    return TAP_URING && syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == EFAULT ? "uring"
+                                                                                    : "epoll";
 }
 
 static inline bool in_sim(void)
@@ -114,8 +120,9 @@ static inline bool in_sim(void)
             SKIP(reason);                      \
     } while (0)
 
-/* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers). clang
- * says so in another way than gcc. */
+/* What a sanitizer build cannot bear at full size (shadow memory, TSan's 8,128 fibers), and an
+ * emulated CPU not in a test's time: the Makefile says TAP_SMALL then. clang tells of sanitizers
+ * in another way than gcc. */
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
 #define __SANITIZE_ADDRESS__ 1
@@ -129,9 +136,25 @@ static inline bool in_sim(void)
 #else
 #define TAP_SANITIZED 0
 #endif
-#define SCALED(full, sanitized) (TAP_SANITIZED ? (sanitized) : (full))
+#ifndef TAP_SMALL
+#define TAP_SMALL 0
+#endif
+#define SCALED(full, small) (TAP_SANITIZED || TAP_SMALL ? (small) : (full))
 
 static int tap_skip_fd = 2;
+
+/* In qemu's user mode: system calls are the kernel's after a translation, with gaps, and memory
+ * and signals are qemu's. It shows in the name that the kernel has for the process: qemu puts
+ * files of its own in the place of others below /proc/self, not of this one. */
+static inline bool under_qemu(void)
+{
+    char name[32] = "";
+    int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    bool yes = read(fd, name, sizeof name - 1) > 0 && strncmp(name, "qemu-", 5) == 0;
+
+    close(fd);
+    return yes;
+}
 
 static char *tap_read_all(int fd)
 {

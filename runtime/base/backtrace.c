@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unwind.h>
 
@@ -14,23 +15,30 @@ struct walk {
     bool wait; /* for the frame that a signal interrupted */
 };
 
-static void print_frame(int fd, int number, uintptr_t pc)
+void backtrace_place(uintptr_t pc, char *text, size_t room)
 {
     Dl_info info;
     const char *file;
 
     if (dladdr((void *)pc, &info) == 0) {
-        report_to(fd, "      #%-2d %#lx", number, (unsigned long)pc);
+        snprintf(text, room, "%#lx", (unsigned long)pc);
         return;
     }
     file = info.dli_fname ? strrchr(info.dli_fname, '/') : NULL;
     file = file ? file + 1 : info.dli_fname ? info.dli_fname : "?";
     if (info.dli_sname)
-        report_to(fd, "      #%-2d %s+%#lx in %s", number, info.dli_sname,
-                  (unsigned long)(pc - (uintptr_t)info.dli_saddr), file);
+        snprintf(text, room, "%s+%#lx in %s", info.dli_sname,
+                 (unsigned long)(pc - (uintptr_t)info.dli_saddr), file);
     else
-        report_to(fd, "      #%-2d %s+%#lx", number, file,
-                  (unsigned long)(pc - (uintptr_t)info.dli_fbase));
+        snprintf(text, room, "%s+%#lx", file, (unsigned long)(pc - (uintptr_t)info.dli_fbase));
+}
+
+static void print_frame(int fd, int number, uintptr_t pc)
+{
+    char place[256];
+
+    backtrace_place(pc, place, sizeof place);
+    report_to(fd, "      #%-2d %s", number, place);
 }
 
 static _Unwind_Reason_Code visit(struct _Unwind_Context *frame, void *arg)

@@ -7,6 +7,12 @@
 #ifndef BASE_BACKTRACE_H
 #define BASE_BACKTRACE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+/* "serve+0x1f in server", or "server+0x11d5" where the function has no name. */
+void backtrace_place(uintptr_t pc, char *text, size_t room);
+
 /* Prints at most `most` frames to fd, without the first `skip`. */
 void backtrace_print(int fd, int skip, int most);
 

@@ -7,6 +7,7 @@
  *
  * What a number leads to is asked once (fstat). A call that finds it changed asks again.
  */
+#include "base/plant.h"
 #include "io/stream.h"
 
 static const struct wait_kind read_kinds[2] = IO_OPERATION("rv_read");
@@ -84,7 +85,7 @@ STREAM_INLINE ssize_t file_read(struct io *io, char *buf, size_t len, off_t at,
         }
         done += n > 0 ? (size_t)n : 0;
     } while (n > 0 && done < len && (!by_ring || io_still(io) == 0));
-    if (at_position)
+    if (at_position && !(PLANTED(KEPT_TURN) && n == -ECANCELED))
         give_position(io); /* even if not taken: whoever gave it to us woke nobody else */
     if (!by_ring)
         worker_charge(io->me->worker);

@@ -1,6 +1,8 @@
 /* io.c: waiting for the world. See io.h. */
 #include "io/io.h"
 
+#include "base/plant.h"
+
 /* ---- readiness ---- */
 
 void io_wake_ready(struct fd_wait *wait, int result)
@@ -43,7 +45,7 @@ bool io_abort_operation(struct task *t, void *on)
     struct operation *o = on;
 
     t->worker->kernel->room->cancel(t->worker->kernel, &o->op);
-    return false;
+    return PLANTED(REUSED_BUFFER);
 }
 
 int io_fd_operation(const void *on)
@@ -66,7 +68,7 @@ static long operate_once(struct io *io, const struct kop *what, const struct wai
     result = wait_park(io->me, kind, &here, RV_NEVER);
     if (here.op.closing && (result == -ECANCELED || result == -EINTR || result == -EAGAIN))
         return -EBADF;
-    if (result == -EINTR && task_over(io->me))
+    if ((result == -EINTR || PLANTED(SWALLOWED_RESULT)) && task_over(io->me))
         return -ECANCELED;
     return result;
 }

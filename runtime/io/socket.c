@@ -1,4 +1,5 @@
 /* socket.c: recv, send, accept, connect. */
+#include "base/plant.h"
 #include "io/stream.h"
 
 static const struct wait_kind recv_kind = IO_READY("rv_recv");
@@ -64,6 +65,8 @@ int rv_accept(int fd, struct sockaddr *addr, socklen_t *addr_len)
                                    .addr_len = addr_len,
                                    .flags = SOCK_CLOEXEC},
                      FD_IN, kinds);
+    if (PLANTED(LEAKED_FD) && got >= 0 && task_over(io.me))
+        return -ECANCELED;
     if (got >= 0) {
         fds_fresh(io.k, (int)got);
         if (room)

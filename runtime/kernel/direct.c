@@ -48,8 +48,8 @@ ssize_t direct_read(struct kernel *k, int fd, void *buf, size_t len, off_t at)
     ssize_t n;
 
     (void)k;
-    do
-        n = preadv2(fd, &v, 1, at, RWF_NOWAIT);
+    do /* reading nothing never waits, not even where nobody knows the flag */
+        n = preadv2(fd, &v, 1, at, len ? RWF_NOWAIT : 0);
     while (interrupted(n));
     return n < 0 ? -errno : n;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plant.h"
 #include "base/report.h"
 #include "base/slab.h"
 
@@ -141,8 +142,11 @@ static void wake_ready(struct kernel *k, struct fd_entry *e, int result)
         struct fd_wait *w = CONTAINER(l, struct fd_wait, link);
 
         next = l->next;
-        if (w->want & e->ready)
-            wake(k, w, result);
+        if (!(w->want & e->ready))
+            continue;
+        wake(k, w, result);
+        if (PLANTED(ONE_WAKEUP))
+            return;
     }
 }
 
@@ -158,7 +162,7 @@ static void note(struct fd_entry *e, long events)
      * merge and it looks again, and then tells of POLLOUT as well, if there is room to send. */
     if (events & (POLLRDHUP | POLLHUP | POLLERR) ||
         (events & POLLPRI && (events != (POLLIN | POLLPRI) || !(e->ready & FD_OUT))))
-        e->ended = true;
+        e->ended = !PLANTED(MISSED_END);
 }
 
 static void on_event(struct kop *op, long events)
@@ -166,6 +170,8 @@ static void on_event(struct kop *op, long events)
     struct watch *watch = CONTAINER(op, struct watch, op);
 
     if (watch->entry == NULL || events < 0)
+        return;
+    if (PLANTED(LOST_WAKEUP) && list_empty(&watch->entry->waits))
         return;
     note(watch->entry, events);
     wake_ready(watch->k, watch->entry, 0);
@@ -286,13 +292,16 @@ bool fds_close_begin(struct kernel *k, struct fd_entry *e)
     ASSERT(!e->closing);
     e->closing = true;
     wake_all(k, e, -EBADF);
-    abandon_watch(k, e);
+    if (!PLANTED(SURVIVING_WATCH))
+        abandon_watch(k, e);
     for (struct link *l = e->ops.next, *next; l != &e->ops; l = next) {
         struct kop *op = CONTAINER(l, struct kop, on_fd);
 
         next = l->next;
         op->closing = true;
         k->room->cancel(k, op);
+        if (PLANTED(DOUBLE_COMPLETION))
+            op->done(op);
     }
     return !list_empty(&e->ops);
 }

@@ -262,7 +262,7 @@ static void sim_close(struct kernel *k)
     struct sim *w = sim_of(k);
 
     ASSERT(k->under_way == 0);
-    w->stats.time = w->now - w->began;
+    sim_tell(w, "end", (int64_t)w->stats.steps, w->stats.time = w->now - w->began);
     w->stats.hash = w->hash;
     w->acting = 1; /* nobody is running */
     sim_hand_over(w);

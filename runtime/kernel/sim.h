@@ -34,6 +34,7 @@ enum {
     SIM_STANDARD = 3,     /* 0, 1 and 2 are the real ones */
     SIM_FAULTS = 9,       /* kinds of RV_SIM_… */
     SIM_HOSTS_MAX = 64,
+    SIM_TOLD_MAX = 16,
 };
 
 /* How a run is set up and what it leaves behind: kernel_config.sim. */
@@ -72,21 +73,22 @@ struct sim_class {
     /* 0: the end. -EAGAIN: sim_changed() will come. flags: MSG_… */
     ssize_t (*take)(struct sim *w, struct sim_object *o, void *buf, size_t len, int flags);
     ssize_t (*put)(struct sim *w, struct sim_object *o, const void *buf, size_t len, int flags);
-    void (*closed)(struct sim *w, struct sim_object *o); /* no number leads here any more */
-    void (*free)(struct sim *w, struct sim_object *o);   /* nor does anything else */
+    void (*closed)(struct sim *w, struct sim_object *o); /* nobody holds it open any more */
+    void (*free)(struct sim *w, struct sim_object *o);   /* nor in any other way */
 };
 
 /* What a number leads to: the head of a pipe's end, a socket, an open file. */
 struct sim_object {
     const struct sim_class *class;
-    struct link all; /* sim.objects */
-    unsigned refs;   /* its number, operations on it, events about it */
-    unsigned host;   /* that it was made on, and which boot of that: */
-    unsigned boots;  /* an object of an earlier one is dead */
+    struct link all;  /* sim.objects */
+    unsigned refs;    /* its number, operations on it, events about it */
+    unsigned openers; /* its number, operations on it: while there are any, it is open */
+    unsigned host;    /* that it was made on, and which boot of that: */
+    unsigned boots;   /* an object of an earlier one is dead */
     bool is_socket;
     bool nonblocking; /* made with O_NONBLOCK */
     bool looking;     /* an event is under way that looks at those that wait */
-    bool is_closed;   /* no number leads here any more */
+    bool is_closed;
     uint64_t inode;
     struct link waiting; /* of struct sim_op: accepts and connects, reads and writes */
     struct link watches; /* of struct sim_op: KOP_WATCH */
@@ -116,6 +118,7 @@ struct sim_op {
     bool tried;     /* its first attempt found that it has to wait */
     bool cancelled; /* a cancel was asked for */
     bool cancel_decided;
+    bool holds_open; /* its object, until it is decided */
     bool cancel_back;
     unsigned host; /* which it was made on, and how often that had been booted */
     unsigned boots;
@@ -155,6 +158,8 @@ struct sim {
     struct sim_object **numbers; /* from SIM_FD_FIRST on; NULL: free */
     size_t numbers_room, open_count;
     bool told_of_real_one;
+    const void *told[SIM_TOLD_MAX]; /* where raw calls were made that the seed does not decide */
+    unsigned told_count;
     struct sim_host hosts[SIM_HOSTS_MAX];
     unsigned host_count;
     unsigned acting; /* for which host things happen, plus one; 0: the running task's */
@@ -236,6 +241,9 @@ static inline void sim_drop(struct sim *w, struct sim_object *o)
     if (--o->refs == 0)
         sim_object_free(w, o);
 }
+/* A number, or an operation, that held it open does so no longer: the last one closes it, as on
+ * Linux, where a watch that is left behind keeps a connection from its end (hazards 23 and 49). */
+void sim_let_go(struct sim *w, struct sim_object *o);
 /* A number for it, which takes over the caller's reference; -EMFILE: and nothing was taken. */
 int sim_number(struct sim *w, struct sim_object *o);
 /* Both or none. */
@@ -244,6 +252,7 @@ int sim_number_both(struct sim *w, struct sim_object *a, struct sim_object *b, i
 int sim_find_object(struct sim *w, int fd, struct sim_object **out_o);
 int sim_find_socket(struct sim *w, int fd, struct sim_object **out_o); /* -ENOTSOCK as well */
 int sim_close_number(struct sim *w, int fd);
+bool sim_has_number(const struct sim *w, int fd); /* that no real kernel knows */
 void sim_make_standard(struct sim *w);
 bool sim_alive(const struct sim *w, const struct sim_object *o); /* its host is up */
 

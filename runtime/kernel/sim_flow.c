@@ -206,7 +206,9 @@ ssize_t sim_flow_put(struct sim *w, struct sim_flow *f, const void *buf, size_t 
     size_t n = len < free_room ? len : free_room;
 
     ASSERT(!f->ended);
-    if (n < least || (n == 0 && len > 0)) {
+    if (len == 0)
+        return 0;
+    if (n < least || n == 0) {
         f->short_of_room = true;
         return -EAGAIN;
     }

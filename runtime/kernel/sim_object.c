@@ -74,6 +74,7 @@ int sim_number(struct sim *w, struct sim_object *o)
         more_numbers(w);
     w->numbers[i] = o;
     w->open_count++;
+    o->openers++;
     sim_tell(w, "number", (int64_t)i + SIM_FD_FIRST, (int64_t)o->inode);
     return (int)i + SIM_FD_FIRST;
 }
@@ -86,6 +87,12 @@ static void name_real_one(struct sim *w, int fd)
     report("descriptor %d is of the real world, and this one is simulated: make it with "
            "rv_socket(), rv_socketpair(), rv_pipe() or rv_openat()",
            fd);
+}
+
+bool sim_has_number(const struct sim *w, int fd)
+{
+    return fd >= SIM_FD_FIRST && (size_t)fd - SIM_FD_FIRST < w->numbers_room &&
+           w->numbers[fd - SIM_FD_FIRST];
 }
 
 int sim_find_object(struct sim *w, int fd, struct sim_object **out_o)
@@ -111,6 +118,15 @@ int sim_find_socket(struct sim *w, int fd, struct sim_object **out_o)
     return err == 0 && !(*out_o)->is_socket ? -ENOTSOCK : err;
 }
 
+void sim_let_go(struct sim *w, struct sim_object *o)
+{
+    ASSERT(o->openers > 0);
+    if (--o->openers > 0)
+        return;
+    o->is_closed = true;
+    o->class->closed(w, o);
+}
+
 int sim_close_number(struct sim *w, int fd)
 {
     struct sim_object *o;
@@ -122,8 +138,7 @@ int sim_close_number(struct sim *w, int fd)
         return 0; /* the next world wants to print, too */
     w->numbers[fd - SIM_FD_FIRST] = NULL;
     w->open_count--;
-    o->is_closed = true;
-    o->class->closed(w, o);
+    sim_let_go(w, o);
     sim_drop(w, o);
     return 0;
 }

@@ -57,8 +57,17 @@ static void check_memory(const struct sim_op *o)
 
 /* ---- the last word ---- */
 
+static void let_go(struct sim *w, struct sim_op *o)
+{
+    if (!o->holds_open)
+        return;
+    o->holds_open = false;
+    sim_let_go(w, o->object);
+}
+
 static void forget(struct sim *w, struct sim_op *o)
 {
+    let_go(w, o);
     list_remove(&o->link);
     list_remove(&o->on_object);
     if (o->object)
@@ -103,6 +112,7 @@ static void decide(struct sim *w, struct sim_op *o, long result)
     sim_tell(w, names[o->copy.code], (int64_t)o->number, result);
     o->event.happen = back;
     sim_at(w, &o->event, w->now + (sim_has(w, RV_SIM_ORDER) ? sim_span(w, WORD_NS) : 0));
+    let_go(w, o);
 }
 
 /* ---- taking effect ---- */
@@ -261,6 +271,10 @@ static void start(struct sim *w, struct sim_op *o)
     }
     if (o->object)
         sim_hold(o->object);
+    if (o->object && o->copy.code != KOP_CLOSE) {
+        o->holds_open = true;
+        o->object->openers++;
+    }
     if (o->copy.code == KOP_WATCH)
         start_watch(w, o);
     else if (o->copy.code == KOP_CLOSE)
@@ -360,7 +374,9 @@ void sim_cancel(struct kernel *k, struct kop *op)
     op->cancel = KOP_GIVEN;
     w->stats.cancels++;
     o->cancel.happen = cancel_lands;
-    sim_at(w, &o->cancel, w->now + (sim_has(w, RV_SIM_ORDER) ? sim_span(w, WORD_NS) : 0));
+    /* the end of a watch is handed over in time for the close behind it: fd.c */
+    sim_at(w, &o->cancel,
+           w->now + (op->code != KOP_WATCH && sim_has(w, RV_SIM_ORDER) ? sim_span(w, WORD_NS) : 0));
 }
 
 /* Watches outlive the runtime's interest in them: the room ends them as a ring does that is closed,

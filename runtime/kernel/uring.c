@@ -32,6 +32,8 @@
 enum {
     BUSY_ROUNDS_MAX = 1000,
     CANCEL_BIT = 1,
+    RETRY_NS_LEAST = 100000,
+    RETRY_NS_MOST = 100000000,
     SPIN_NS = 15000,
     SPIN_ROUNDS = 16,      /* between two looks at the clock */
     SPIN_WORTH_NS = 40000, /* a wait that spinning would have caught: the wake-up is in it */
@@ -43,8 +45,11 @@ struct uring {
     struct io_uring ring;
     struct link queue;        /* operations that found no room yet */
     struct link cancel_queue; /* cancels that found none */
-    unsigned busy_rounds;     /* enters in a row that the kernel refused without progress */
-    int quick;                /* how often waits were short lately; spinning pays above 0 */
+    struct link retry_queue;  /* cancels that did not end their targets, until retry_at */
+    int64_t retry_at;         /* CLOCK_NEVER: there are none */
+    int64_t retry_ns;
+    unsigned busy_rounds; /* enters in a row that the kernel refused without progress */
+    int quick;            /* how often waits were short lately; spinning pays above 0 */
 };
 
 static struct uring *uring_of(struct kernel *k)
@@ -182,11 +187,43 @@ static void complete_target(struct uring *u, struct kop *op, int result)
         finish(u, op, op->result);
 }
 
-static void complete_cancel(struct uring *u, struct kop *op)
+/* After a cancel that found nothing (-ENOENT), or found its target running (-EALREADY), the
+ * target's own word is mostly on its way. But the kernel may have looked just when one of its
+ * threads took the operation from a list, or have interrupted it before it began to wait, and then
+ * it waits for ever (both seen on 6.1, with opens of a FIFO). So the cancel is given again,
+ * after a while that doubles, since there are operations that only time ends: a read that waits
+ * for the disk. */
+static void complete_cancel(struct uring *u, struct kop *op, int result)
 {
     op->cancel = KOP_IDLE;
-    if (op->state == KOP_IDLE)
+    if (op->state == KOP_IDLE) {
         finish(u, op, op->result);
+    } else if (result < 0) {
+        op->cancel = KOP_QUEUED;
+        list_push_back(&u->retry_queue, &op->cancel_queue);
+        if (u->retry_at == CLOCK_NEVER) {
+            u->retry_ns = RETRY_NS_LEAST;
+            u->retry_at = clock_sum(clock_now(), u->retry_ns);
+        }
+    }
+}
+
+/* Returns when the step has to end at the latest: as asked, or for the next try. */
+static int64_t retry_cancels(struct uring *u, int64_t until)
+{
+    int64_t now = clock_now();
+
+    if (now >= u->retry_at) {
+        if (list_empty(&u->retry_queue)) {
+            u->retry_at = CLOCK_NEVER;
+            return until;
+        }
+        for (struct link *l; (l = list_pop_front(&u->retry_queue));)
+            list_push_back(&u->cancel_queue, l);
+        u->retry_ns = u->retry_ns < RETRY_NS_MOST / 2 ? 2 * u->retry_ns : RETRY_NS_MOST;
+        u->retry_at = clock_sum(now, u->retry_ns);
+    }
+    return list_empty(&u->retry_queue) || until < u->retry_at ? until : u->retry_at;
 }
 
 static void complete(struct uring *u, const struct io_uring_cqe *cqe)
@@ -194,7 +231,7 @@ static void complete(struct uring *u, const struct io_uring_cqe *cqe)
     struct kop *op = (struct kop *)(uintptr_t)(cqe->user_data & ~(uint64_t)CANCEL_BIT);
 
     if (cqe->user_data & CANCEL_BIT)
-        complete_cancel(u, op);
+        complete_cancel(u, op, cqe->res);
     else if (cqe->flags & IORING_CQE_F_MORE)
         op->event(op, cqe->res);
     else
@@ -315,6 +352,8 @@ static void uring_step(struct kernel *k, int64_t until)
     int err;
 
     do {
+        if (u->retry_at != CLOCK_NEVER)
+            until = retry_cancels(u, until);
         all = hand_over(u);
         err = enter(u, until > 0 && all, until);
         reaped = reap(u);
@@ -334,6 +373,8 @@ static int uring_open(struct kernel **out_k, const struct kernel_config *config,
     u->k.room = &uring_room;
     list_init(&u->queue);
     list_init(&u->cancel_queue);
+    list_init(&u->retry_queue);
+    u->retry_at = CLOCK_NEVER;
     err = uring_set_up(&u->ring, config, out_why);
     if (err < 0) {
         free(u);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/plant.h"
 #include "sched/record.h"
 
 /* One rv_go() that waits for room; on its stack. Once it no longer waits, woken or cancelled, it
@@ -110,7 +111,8 @@ static int wait_for_room(struct task *me, rv_group *g)
         g->room_first = &here;
     g->room_last = &here;
     err = wait_park(me, &room_kind, g, RV_NEVER);
-    g->live--; /* the task itself, or the failure, is counted from here on */
+    if (!PLANTED(KEPT_ROOM) || err == 0)
+        g->live--; /* the task itself, or the failure, is counted from here on */
     return err;
 }
 

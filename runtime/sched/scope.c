@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/plant.h"
 #include "sched/wait.h"
 
 void scope_take_seat(struct task *me)
@@ -76,7 +77,7 @@ int scope_settle(const rv_scope *s, int result, int64_t now)
 {
     bool around = s->outer && !s->shield && scope_over(s->outer, now);
 
-    if (result != -ECANCELED || around)
+    if (result != -ECANCELED || (around && !PLANTED(WRONG_SCOPE)))
         return result;
     if (s->called)
         return 0;
@@ -126,7 +127,7 @@ static void reach_inside(struct task *t, const rv_scope *base, rv_group **to_vis
     rv_scope *shield = NULL;
 
     for (rv_scope *s = t->scope; s != base; s = s->outer)
-        if (s->shield)
+        if (s->shield && !PLANTED(OPEN_SHIELD))
             shield = s;
     for (rv_scope *s = shield ? shield->outer : t->scope; s != base; s = s->outer)
         reach(s, to_visit);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,14 +134,15 @@ int rv_sim_run(uint64_t seed, const rv_sim_options *opt, rv_fn *fn, void *arg)
 {
     struct settings s;
     int result = settle(&s, seed, opt);
-    char what[64];
+    char what[128];
 
     if (result < 0)
         return result;
     watch_signals();
     result = run_once(&s, fn, arg);
     if (result < 0) {
-        snprintf(what, sizeof what, "%s", s.sim.findings ? "see above" : strerror(-result));
+        snprintf(what, sizeof what, "%s (hash %016llx)",
+                 s.sim.findings ? "see above" : strerror(-result), (unsigned long long)last.hash);
         say_seed(seed, what);
     }
     return result;
@@ -221,6 +223,19 @@ uint64_t rv_sim_random(uint64_t below)
 void rv_sim_note(const char *what, int64_t value)
 {
     sim_tell(world("rv_sim_note"), what, value, 0);
+}
+
+void rv_sim_fail(const char *fmt, ...)
+{
+    struct sim *w = world("rv_sim_fail");
+    char text[400], who[160];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    task_describe(worker_self->task, who, sizeof who);
+    sim_find(w, "%s (%s)", text, who);
 }
 
 /* ---- hosts ---- */

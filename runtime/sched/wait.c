@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/plant.h"
+
 /* How long a cancelled kernel operation may keep its task before that is worth a line. */
 #define STUCK_AFTER_NS (5 * RV_S)
 
@@ -69,6 +71,6 @@ void wait_timer(struct task *t)
         return;
     }
     next = t->asked ? t->wait_until : wait_nearest(t, t->wait, t->wait_until);
-    if (next != RV_NEVER)
+    if (next != RV_NEVER && !PLANTED(LATE_TIMER))
         wait_arm(t, next);
 }

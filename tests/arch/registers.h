@@ -25,6 +25,8 @@
 #include "x86_64.h"
 #elif defined(__aarch64__)
 #include "aarch64.h"
+#elif defined(__riscv) && __riscv_xlen == 64
+#include "riscv64.h"
 #endif
 
 #ifdef REGISTERS

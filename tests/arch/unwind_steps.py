@@ -14,6 +14,7 @@ STEPPED = ("context_switch", "context_entry", "context_visit")
 NEVER_RUN = ("nop", "ud2", "udf", ".inst", "unimp", "c.unimp", "ebreak")
 STEPS_MAX = 5000
 STEPS_TOLD = 5  # wrong ones
+BELOW = 512  # bytes below the stack pointer that a signal's frame might overwrite
 
 
 def array(name):
@@ -41,12 +42,20 @@ def register(frame, name):
         value = frame.read_register("v" + name[1:])["d"]["u"][0]
     else:
         value = frame.read_register(name)
+    if value.type.code == gdb.TYPE_CODE_UNION:  # RISC-V's fs0, as float and as double
+        return int(value["double"].format_string(format="x"), 16)
     return int(value) & (2**64 - 1)
 
 
-def wrong_registers(frame, names, expected):
-    """Registers that differ in the frame that called the switch."""
-    while frame and frame.name() != "switch_with_registers":
+def overwrite_below(stack):
+    """What the port has left below its stack pointer is gone: no row may point there."""
+    gdb.selected_inferior().write_memory(stack - BELOW, b"\x5a" * BELOW)
+    gdb.invalidate_cached_frames()
+
+
+def wrong_registers(frame, caller, names, expected):
+    """Registers that differ in the frame of that name, if it has called another."""
+    while frame and frame.name() != caller:
         frame = frame.older()
     if not frame or frame.level() == 0:
         return []
@@ -71,12 +80,18 @@ def walk():
     expected = {side: [int(v) for v in array("journey_%s_registers" % side)] for side in words}
     low = int(gdb.parse_and_eval("(unsigned long)&journey_room.stack"))
     size = int(gdb.parse_and_eval("sizeof journey_room.stack"))
-    seen, wrong, steps = set(), 0, 0
+    visiting = int(gdb.parse_and_eval("(unsigned long)&context_visit"))
+    seen, wrong, steps, visitor = set(), 0, 0, []
 
     while gdb.newest_frame().name() != "main" and steps < STEPS_MAX:
         frame = gdb.newest_frame()
         stack = int(gdb.parse_and_eval("(unsigned long)$sp"))
         side = "task" if low <= stack <= low + size else "main"
+        if frame.name() in STEPPED:
+            overwrite_below(stack)
+            frame = gdb.newest_frame()
+        if frame.pc() == visiting:
+            visitor = [register(frame, n) for n in names]
         word, last = word_of(frame)
         faults = []
         if word not in words[side]:
@@ -84,7 +99,9 @@ def walk():
         if side == "task" and last.unwind_stop_reason() != gdb.FRAME_UNWIND_OUTERMOST:
             faults += ["the end is no end: "
                        + gdb.frame_stop_reason_string(last.unwind_stop_reason())]
-        faults += wrong_registers(frame, names, expected[side])
+        faults += wrong_registers(frame, "switch_with_registers", names, expected[side])
+        if word == "vM":
+            faults += wrong_registers(frame, "journey", names, visitor)
         for fault in faults if wrong < STEPS_TOLD else []:
             where = gdb.execute("info symbol $pc", to_string=True).split(" in ")[0]
             print("# %s: %s" % (where.strip(), fault))
