@@ -1,4 +1,4 @@
-/* sim_ops.c: operations in a simulated world, from their submission to the last word on them.
+/* ops.c: operations in a simulated world, from their submission to the last word on them.
  *
  *     queued -> waiting (for its object to change) -> decided -> back
  *            -> running (a disk, which takes its time) -> decided -> back
@@ -16,7 +16,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 enum { PRINTED_MOST = 4096, DISK_NS = 100000, SYNC_NS = 2000000, CLOSE_NS = 1000, WORD_NS = 2000 };
 

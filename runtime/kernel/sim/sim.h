@@ -1,18 +1,17 @@
 /* sim.h: the simulated world, as its parts see it.
  *
- *   sim.c          the room: direct calls, the step; a world's beginning, end and audit
- *   sim_ops.c      operations, their cancels, watches
- *   sim_agenda.c   what will happen, by virtual time; chance and trace
- *   sim_object.c   descriptors, and what they lead to
- *   sim_flow.c     one direction of a byte stream: pipes and connections
- *   sim_socket.c   sockets: names, options, both kinds of streams
- *   sim_connect.c  listen, connect, accept
- *   sim_message.c  datagrams and other sockets that keep messages apart
- *   sim_open.c     paths, and how files are opened
- *   sim_file.c     open files: reads, writes, syncs, and what can go wrong with them
- *   sim_disk.c     what is on a host's disk, and what of it a power cut leaves
- *   sim_content.c  the bytes of a file: cached, synced, or lost
- *   sim_host.c     hosts: addresses, partitions, power
+ *   room.c      the room: direct calls, the step; a world's beginning, end and audit
+ *   ops.c       operations, their cancels, watches
+ *   agenda.c    what will happen, by virtual time; chance and trace
+ *   host.c      hosts: addresses, partitions, power
+ *   object.c    descriptors, and what they lead to
+ *   flow.c      one direction of a byte stream: connections and (pipe.c) pipes
+ *   socket.c    sockets and those that carry streams; name.c, options.c: their names and options
+ *   connect.c   listen, connect, accept
+ *   message.c   datagrams and other sockets that keep messages apart
+ *   open.c      paths, and how files are opened
+ *   file.c      open files: reads, writes, syncs, and what can go wrong with them
+ *   disk.c      what is on a host's disk, and (content.c) the bytes of a file: cached, synced, lost
  *
  * Everything hangs on one struct sim, and nothing on anything else: no pointer's value, no real
  * clock, no thread. What could go either way asks the seed (sim_chance, sim_below), and what
@@ -130,7 +129,7 @@ struct sim_op {
 
 /* ---- hosts ---- */
 
-struct sim_disk; /* sim_disk.c */
+struct sim_disk; /* disk.c */
 
 struct sim_host {
     uint32_t address; /* as in sockaddr_in */
@@ -265,7 +264,7 @@ void sim_changed(struct sim *w, struct sim_object *o);
 /* poll(2) bits; a dead object has them all. */
 int sim_ready(struct sim *w, struct sim_object *o);
 
-/* ---- operations: sim_ops.c ---- */
+/* ---- operations: ops.c ---- */
 
 void sim_submit(struct kernel *k, struct kop *op);
 void sim_cancel(struct kernel *k, struct kop *op);

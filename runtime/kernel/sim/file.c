@@ -1,11 +1,11 @@
-/* sim_file.c: open files of a simulated world: what read, write and sync say, and what can go wrong
- * with them. How they are opened is sim_open.c's, what is on the disk sim_disk.c's.
+/* file.c: open files of a simulated world: what read, write and sync say, and what can go wrong
+ * with them. How they are opened is open.c's, what is on the disk disk.c's.
  *
  * Reads are whole but at the file's end, or where the disk has an error (then what is before it):
  * rv_pread() promises that. Writes are not, where the world has RV_SIM_SHORT. A sync that fails
  * says so once to each open file, and what it should have synced may be lost from then on.
  */
-#include "kernel/sim_file.h"
+#include "kernel/sim/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
