@@ -158,7 +158,7 @@ static inline void new_path(char path[PATH_ROOM])
     uint64_t number;
 
     rv_random(&number, sizeof number);
-    snprintf(path, PATH_ROOM, "/tmp/reeve-%d-%llx", (int)getpid(), (unsigned long long)number);
+    snprintf(path, PATH_ROOM, "/tmp/reeve-%d-%llx", (int)getpgrp(), (unsigned long long)number);
 }
 
 /* A simulated file goes with its world. */

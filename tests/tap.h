@@ -27,6 +27,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -226,6 +227,20 @@ static void tap_child(struct tap_test *test, int err, int skip)
     exit(tap_failures ? 1 : 0);
 }
 
+/* Files that a test made by new_path() (net.h) and did not live to remove. */
+static void tap_sweep(pid_t pid)
+{
+    char pattern[64];
+    glob_t left;
+
+    snprintf(pattern, sizeof pattern, "/tmp/reeve-%d-*", (int)pid);
+    if (glob(pattern, GLOB_NOSORT, NULL, &left) == 0) {
+        for (size_t i = 0; i < left.gl_pathc; i++)
+            unlink(left.gl_pathv[i]);
+        globfree(&left);
+    }
+}
+
 static bool tap_run(struct tap_test *test, int number)
 {
     int err = tap_temporary(), skip = tap_temporary(), status = 0;
@@ -247,6 +262,7 @@ static bool tap_run(struct tap_test *test, int number)
         ;
     alarm(0);
     kill(-pid, SIGKILL); /* whatever the test left running in its own process group */
+    tap_sweep(pid);
 
     char *words = tap_read_all(err), *reason = tap_read_all(skip), sentence[256];
     snprintf(sentence, sizeof sentence, "%s", test->name);
