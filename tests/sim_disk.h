@@ -7,7 +7,7 @@
 #include "tests/tap.h"
 
 #include "base/report.h"
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 enum { SECTOR = 512, PAGE = 4096, SEEDS = 1000 };
 enum { CALM = RV_SIM_ALL, ALWAYS = 65536 };

@@ -7,7 +7,7 @@
 #ifndef SCHED_OPTIONS_H
 #define SCHED_OPTIONS_H
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 #include "reeve.h"
 #include "stack/stack.h"
 

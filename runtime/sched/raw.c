@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "base/backtrace.h"
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 #include "sched/worker.h"
 
 enum { PLACE_ROOM = 256 };

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 #include "sched/run.h"
 #include "sched/worker.h"
 

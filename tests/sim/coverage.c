@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 #include "tests/sim/scenario.h"
 
 enum { WORDS_MOST = 1024, WORD_BYTES = 48 };

@@ -1,4 +1,4 @@
-/* sim_content.c: the bytes of a simulated file: what is cached, what is synced, what a power cut
+/* content.c: the bytes of a simulated file: what is cached, what is synced, what a power cut
  * leaves of the rest.
  *
  * Content is in pages, which are what is cached and counted, of sectors, which are what a disk
@@ -14,7 +14,7 @@
  * Rejected: a log of writes, to replay in part. It grows with the run, and what disks promise is by
  * sectors, not by writes. One flat buffer: files have holes.
  */
-#include "kernel/sim_content.h"
+#include "kernel/sim/content.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* sim_open.c: how files of a simulated world are opened: paths, flags, and what there is by itself.
+/* open.c: how files of a simulated world are opened: paths, flags, and what there is by itself.
  *
  * Paths are resolved as Linux does it, but that folders exist by themselves: a name leads to a
  * folder if something is in it, or if it is opened as one (O_DIRECTORY, or "/" at its end) and no
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/sim_file.h"
+#include "kernel/sim/file.h"
 
 static const char *const device_names[] = {
     [DEVICE_NULL] = "/dev/null",
@@ -31,7 +31,7 @@ static enum file_device device_at(const char *name)
 
 /* What a path leads to, and whether it says itself that this is a folder. */
 struct place {
-    char *name; /* as in sim_disk.h; malloced */
+    char *name; /* as in disk.h; malloced */
     bool folder;
     enum file_device device; /* that has the name, or */
     struct disk_file *file;  /* that has the name, or neither */

@@ -1,4 +1,4 @@
-/* sim_disk.c: what is on a simulated disk: files, their names, and how much fits; and what a power
+/* disk.c: what is on a simulated disk: files, their names, and how much fits; and what a power
  * cut leaves of them.
  *
  * A file lives while it has a name or is open. No call unlinks, renames or makes folders yet, so a
@@ -12,7 +12,7 @@
  * After a power cut nobody can reach a file through what was open before (the objects are dead),
  * but they still count as opens, and free what is left of a file that is gone.
  */
-#include "kernel/sim_disk.h"
+#include "kernel/sim/disk.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* sim_content.h: the bytes of a simulated file: what reads see, and what a power cut leaves.
+/* content.h: the bytes of a simulated file: what reads see, and what a power cut leaves.
  *
  * Whether a write is short or a read fails is not decided here: only what the kernel writes back
  * by itself, and what remains after a cut.
@@ -6,7 +6,7 @@
 #ifndef KERNEL_SIM_CONTENT_H
 #define KERNEL_SIM_CONTENT_H
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 enum { CONTENT_PAGE = 4096, CONTENT_SIZES = 8 };
 

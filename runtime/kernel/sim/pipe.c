@@ -1,4 +1,4 @@
-/* sim_pipe.c: simulated pipes: a flow whose ends are objects of their own.
+/* pipe.c: simulated pipes: a flow whose ends are objects of their own.
  *
  * As in pipe(7): what fits into PIPE_BUF is written whole or not at all; no reader: -EPIPE; no
  * writer: the end.
@@ -9,7 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 enum { PIPE_ROOM = 65536 };
 

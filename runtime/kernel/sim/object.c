@@ -1,4 +1,4 @@
-/* sim_object.c: simulated descriptors, and what they lead to.
+/* object.c: simulated descriptors, and what they lead to.
  *
  * A number leads to an object, the lowest free one as on Linux, from SIM_FD_FIRST on. 0, 1 and 2
  * are what they always were: what a program prints is not of the world. An object lives while its
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 void sim_object_init(struct sim *w, struct sim_object *o, const struct sim_class *class)
 {

@@ -1,11 +1,11 @@
-/* sim_options.c: options of simulated sockets. What a program sets it finds again; a few have an
+/* options.c: options of simulated sockets. What a program sets it finds again; a few have an
  * effect: SO_LINGER, SO_SNDBUF; a few are told: SO_ERROR, SO_TYPE and their like.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
-#include "kernel/sim_socket.h"
+#include "kernel/sim/socket.h"
 
 enum { SO_LAST = 83 }; /* that there are names for; the rest is refused */
 

@@ -1,4 +1,4 @@
-/* sim_name.c: the names of simulated sockets: who is bound where.
+/* name.c: the names of simulated sockets: who is bound where.
  *
  * Internet: a host's address, or any of its own, and a port; 127.0.0.0/8 and ::1 are whoever
  * speaks. Unix: a path, or an abstract name; a path is free again when its socket closes, since
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "kernel/sim_socket.h"
+#include "kernel/sim/socket.h"
 
 enum { PORT_FIRST = 32768 };
 

@@ -1,4 +1,4 @@
-/* sim_agenda.c: what will happen in a simulated world, by virtual time; and chance, and the trace.
+/* agenda.c: what will happen in a simulated world, by virtual time; and chance, and the trace.
  *
  * A binary heap of events by (at, order). Events at the same time happen in the order in which
  * they were put down, or, where the world has RV_SIM_ORDER, in any. Nothing is ever taken off
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 void *sim_alloc(size_t size)
 {

@@ -1,4 +1,4 @@
-/* sim_flow.c: one direction of a byte stream in a simulated world: half a connection, or a pipe.
+/* flow.c: one direction of a byte stream in a simulated world: half a connection, or a pipe.
  *
  * Bytes are put at one end, arrive, and are taken at the other: put >= come >= taken. A flow that
  * is delayed cuts what is put into pieces, each of which travels by itself but never overtakes;
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 struct sim_flow {
     unsigned refs; /* its ends, and what travels */

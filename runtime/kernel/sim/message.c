@@ -1,4 +1,4 @@
-/* sim_message.c: simulated sockets that keep messages apart: datagrams, and Unix SOCK_SEQPACKET.
+/* message.c: simulated sockets that keep messages apart: datagrams, and Unix SOCK_SEQPACKET.
  *
  * A message goes to the receiver's own queue, whole or not at all; what a read has no room for is
  * lost. Internet datagrams are on their way for a while, may be lost, overtake each other, and are
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/sim_socket.h"
+#include "kernel/sim/socket.h"
 
 enum { MESSAGE_MOST = 65507, QUEUE_MOST = 11, QUEUE_BYTES = SIM_BUFFER };
 

@@ -1,4 +1,4 @@
-/* sim_host.c: the hosts of a simulated world: who reaches whom and how fast, and what is left when
+/* host.c: the hosts of a simulated world: who reaches whom and how fast, and what is left when
  * one loses its power. The first is 127.0.0.1, and there from the beginning.
  *
  * Each boot is counted: descriptors and operations belong to the boot that they were made in, and
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "kernel/sim_socket.h"
+#include "kernel/sim/socket.h"
 
 enum { NEAR_NS = 10000, FAR_NS = 200000, RESENT_NS = 200000000 };
 #define APART_MOST_NS 2000000000

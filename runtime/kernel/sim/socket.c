@@ -1,7 +1,7 @@
-/* sim_socket.c: simulated sockets: made, set up, joined, broken and closed; and the class of those
- * that carry a stream. sim_socket.h has the states.
+/* socket.c: simulated sockets: made, set up, joined, broken and closed; and the class of those
+ * that carry a stream. socket.h has the states.
  */
-#include "kernel/sim_socket.h"
+#include "kernel/sim/socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>

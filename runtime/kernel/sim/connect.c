@@ -1,4 +1,4 @@
-/* sim_connect.c: how simulated connections come about.
+/* connect.c: how simulated connections come about.
  *
  * connect: the word travels to the listener; a connection is made there and waits in its backlog;
  * the answer travels back. No listener: refused, when that answer is back. A full backlog: the
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/sim_socket.h"
+#include "kernel/sim/socket.h"
 
 #define RETRY_NS 1000000000
 enum { TRIES = 5, BACKLOG_MOST = 4096 };

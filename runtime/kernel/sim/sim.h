@@ -1,18 +1,17 @@
 /* sim.h: the simulated world, as its parts see it.
  *
- *   sim.c          the room: direct calls, the step; a world's beginning, end and audit
- *   sim_ops.c      operations, their cancels, watches
- *   sim_agenda.c   what will happen, by virtual time; chance and trace
- *   sim_object.c   descriptors, and what they lead to
- *   sim_flow.c     one direction of a byte stream: pipes and connections
- *   sim_socket.c   sockets: names, options, both kinds of streams
- *   sim_connect.c  listen, connect, accept
- *   sim_message.c  datagrams and other sockets that keep messages apart
- *   sim_open.c     paths, and how files are opened
- *   sim_file.c     open files: reads, writes, syncs, and what can go wrong with them
- *   sim_disk.c     what is on a host's disk, and what of it a power cut leaves
- *   sim_content.c  the bytes of a file: cached, synced, or lost
- *   sim_host.c     hosts: addresses, partitions, power
+ *   room.c      the room: direct calls, the step; a world's beginning, end and audit
+ *   ops.c       operations, their cancels, watches
+ *   agenda.c    what will happen, by virtual time; chance and trace
+ *   host.c      hosts: addresses, partitions, power
+ *   object.c    descriptors, and what they lead to
+ *   flow.c      one direction of a byte stream: connections and (pipe.c) pipes
+ *   socket.c    sockets and those that carry streams; name.c, options.c: their names and options
+ *   connect.c   listen, connect, accept
+ *   message.c   datagrams and other sockets that keep messages apart
+ *   open.c      paths, and how files are opened
+ *   file.c      open files: reads, writes, syncs, and what can go wrong with them
+ *   disk.c      what is on a host's disk, and (content.c) the bytes of a file: cached, synced, lost
  *
  * Everything hangs on one struct sim, and nothing on anything else: no pointer's value, no real
  * clock, no thread. What could go either way asks the seed (sim_chance, sim_below), and what
@@ -122,14 +121,15 @@ struct sim_op {
     bool cancel_back;
     unsigned host; /* which it was made on, and how often that had been booted */
     unsigned boots;
-    uint64_t print; /* of its buffer */
+    uint64_t print;   /* of its buffer */
+    int64_t position; /* of its file, where that is meant: as it was when it began */
     uint64_t number;
     long result;
 };
 
 /* ---- hosts ---- */
 
-struct sim_disk; /* sim_disk.c */
+struct sim_disk; /* disk.c */
 
 struct sim_host {
     uint32_t address; /* as in sockaddr_in */
@@ -166,7 +166,8 @@ struct sim {
     uint64_t last_inode;
     unsigned last_abstract; /* name */
     struct link names;      /* of struct sim_socket: bound ones */
-    unsigned delivered;     /* calls of done() and event() in this step */
+    uint64_t cancels_back;
+    unsigned delivered; /* calls of done() and event() in this step */
     rv_sim_stats stats;
 };
 
@@ -263,7 +264,7 @@ void sim_changed(struct sim *w, struct sim_object *o);
 /* poll(2) bits; a dead object has them all. */
 int sim_ready(struct sim *w, struct sim_object *o);
 
-/* ---- operations: sim_ops.c ---- */
+/* ---- operations: ops.c ---- */
 
 void sim_submit(struct kernel *k, struct kop *op);
 void sim_cancel(struct kernel *k, struct kop *op);
@@ -322,6 +323,9 @@ long sim_file_open(struct sim *w, int dir, const char *path, int flags, mode_t m
 long sim_file_read(struct sim *w, struct sim_object *o, void *buf, size_t len, int64_t at);
 long sim_file_write(struct sim *w, struct sim_object *o, const void *buf, size_t len, int64_t at);
 long sim_file_sync(struct sim *w, struct sim_object *o, bool data_only);
+/* Of an open file; no part of it is a read or write, so that two at once may meet (bytes.c). */
+int64_t sim_file_position(struct sim_object *o);
+void sim_file_seek(struct sim_object *o, int64_t at);
 /* What the page cache has; -EAGAIN: not that. */
 ssize_t sim_file_cached(struct sim *w, struct sim_object *o, void *buf, size_t len, int64_t at);
 

@@ -1,10 +1,10 @@
-/* sim_file.h: an open file, folder or device of a simulated world: made by sim_open.c, used by
- * sim_file.c.
+/* file.h: an open file, folder or device of a simulated world: made by open.c, used by
+ * file.c.
  */
 #ifndef KERNEL_SIM_FILE_H
 #define KERNEL_SIM_FILE_H
 
-#include "kernel/sim_disk.h"
+#include "kernel/sim/disk.h"
 
 enum file_device { DEVICE_NONE, DEVICE_NULL, DEVICE_ZERO, DEVICE_FULL };
 

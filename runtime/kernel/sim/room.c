@@ -1,4 +1,4 @@
-/* sim.c: the simulated room: a world in memory behind the table of kernel.h.
+/* room.c: the simulated room: a world in memory behind the table of kernel.h.
  *
  * sim.h names its parts. This one is the table itself: calls that never wait, the step, and a
  * world's beginning and end, at which its books are audited.
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 enum { LOOK_NS = 100, STEP_NS = 1000, FDS_MAX = 1024, DISK_BYTES = 64 << 20 };
 #define BEGIN_NS 1000000000000 /* of virtual time: nothing is due at zero */
@@ -248,6 +248,9 @@ static void audit(struct sim *w)
     if (s->operations != s->completions)
         sim_find(w, "%llu operations, but %llu completions", (unsigned long long)s->operations,
                  (unsigned long long)s->completions);
+    if (s->cancels != w->cancels_back)
+        sim_find(w, "%llu cancels, but %llu answers to them", (unsigned long long)s->cancels,
+                 (unsigned long long)w->cancels_back);
     if (s->bytes_sent != s->bytes_received + s->bytes_lost)
         sim_find(w, "%llu bytes sent, but %llu received and %llu lost",
                  (unsigned long long)s->bytes_sent, (unsigned long long)s->bytes_received,

@@ -1,11 +1,11 @@
-/* sim_file.c: open files of a simulated world: what read, write and sync say, and what can go wrong
- * with them. How they are opened is sim_open.c's, what is on the disk sim_disk.c's.
+/* file.c: open files of a simulated world: what read, write and sync say, and what can go wrong
+ * with them. How they are opened is open.c's, what is on the disk disk.c's.
  *
  * Reads are whole but at the file's end, or where the disk has an error (then what is before it):
  * rv_pread() promises that. Writes are not, where the world has RV_SIM_SHORT. A sync that fails
  * says so once to each open file, and what it should have synced may be lost from then on.
  */
-#include "kernel/sim_file.h"
+#include "kernel/sim/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -160,6 +160,18 @@ static size_t readable(struct sim *w, struct open_file *f, size_t len, int64_t a
     bad -= bad % CONTENT_PAGE;
     sim_tell(w, "disk error", (int64_t)f->file->inode, bad);
     return bad > at + (int64_t)good ? (size_t)(bad - at) : good;
+}
+
+int64_t sim_file_position(struct sim_object *o)
+{
+    ASSERT(o->class == &file_class);
+    return open_file_of(o)->position;
+}
+
+void sim_file_seek(struct sim_object *o, int64_t at)
+{
+    ASSERT(o->class == &file_class);
+    open_file_of(o)->position = at;
 }
 
 long sim_file_read(struct sim *w, struct sim_object *o, void *buf, size_t len, int64_t at)

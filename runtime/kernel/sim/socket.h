@@ -1,4 +1,4 @@
-/* sim_socket.h: what the simulated sockets' files share.
+/* socket.h: what the simulated sockets' files share.
  *
  *     new -> listening
  *     new -> (hoping ->) connecting -> connected -> broken
@@ -11,7 +11,7 @@
 #ifndef KERNEL_SIM_SOCKET_H
 #define KERNEL_SIM_SOCKET_H
 
-#include "kernel/sim.h"
+#include "kernel/sim/sim.h"
 
 enum sim_socket_state {
     SIM_NEW,
@@ -70,7 +70,7 @@ static inline bool sim_keeps_messages(const struct sim_socket *s)
     return s->type != SOCK_STREAM;
 }
 
-/* sim_socket.c */
+/* socket.c */
 struct sim_socket *sim_socket_new(struct sim *w, int domain, int type, int protocol);
 int sim_take_error(struct sim_socket *s); /* said once: -errno, or 0 */
 int sim_option(const struct sim_socket *s, int level, int name, int fallback);
@@ -81,7 +81,7 @@ void sim_break_later(struct sim *w, struct sim_socket *s, int error, int64_t at)
 /* At least one of its wait-for-room peers may go on. */
 void sim_give_hope(struct sim *w, struct sim_socket *s);
 
-/* sim_name.c: 0, or -errno. */
+/* name.c: 0, or -errno. */
 int sim_name_read(struct sim *w, const struct sim_socket *s, const struct sockaddr *addr,
                   socklen_t len, struct sim_name *out);
 void sim_name_write(const struct sim_name *name, int domain, struct sockaddr *addr, socklen_t *len);
@@ -93,10 +93,10 @@ struct sim_socket *sim_name_find(struct sim *w, const struct sim_name *name, int
 int sim_name_bind(struct sim *w, struct sim_socket *s, const struct sim_name *name);
 int sim_name_choose(struct sim *w, struct sim_socket *s); /* where none was bound */
 
-/* sim_connect.c */
+/* connect.c */
 void sim_listener_closed(struct sim *w, struct sim_socket *s);
 
-/* sim_message.c */
+/* message.c */
 extern const struct sim_class sim_message_class;
 long sim_message_connect(struct sim *w, struct sim_socket *s, const struct sim_name *to);
 

@@ -1,8 +1,8 @@
-/* sim_disk.h: what is on a simulated disk, as open files (sim_file.c) see it. */
+/* disk.h: what is on a simulated disk, as open files (file.c) see it. */
 #ifndef KERNEL_SIM_DISK_H
 #define KERNEL_SIM_DISK_H
 
-#include "kernel/sim_content.h"
+#include "kernel/sim/content.h"
 
 struct disk_file {
     struct link link;      /* sim_disk.files */
