@@ -195,7 +195,7 @@ static inline void fault_run(const struct sweep_on *on, rv_fn *scenario, void (*
 
 /* SWEEP_STEP=1: each call, whatever a run has; otherwise, from the SWEEP_DENSE-th on, each that a
  * step which grows comes to. */
-enum { SWEEP_DENSE = SCALED(60, 24), FAILURES_TOLD = 10 };
+enum { SWEEP_DENSE = SCALED(60, 12), FAILURES_TOLD = 10 };
 
 static inline unsigned sweep_after(unsigned at)
 {
@@ -203,7 +203,7 @@ static inline unsigned sweep_after(unsigned at)
 
     if (step)
         return at + (unsigned)atoi(step);
-    return at < SWEEP_DENSE ? at + 1 : at + 1 + at / SCALED(16, 6);
+    return at < SWEEP_DENSE ? at + 1 : at + 1 + at / SCALED(16, 3);
 }
 
 static inline void sweep_begin(const struct sweep_on *on)
