@@ -230,6 +230,28 @@ TEST(a_descriptor_that_is_left_open_is_told_with_its_maker)
     CHECK_EQ(rv_sim_run(1, &allowed, leave_open, NULL), 0);
 }
 
+static int open_and_leave(void *unused)
+{
+    (void)unused;
+    rv_name("untidy");
+    CHECK(rv_openat(AT_FDCWD, "/file", O_CREAT | O_RDWR, 0600) >= 0);
+    return 0;
+}
+
+static void run_untidy(void *unused)
+{
+    (void)unused;
+    CHECK_EQ(rv_sim_run(1, &calm, open_and_leave, NULL), -ENOTRECOVERABLE);
+}
+
+TEST(what_an_operation_made_is_told_with_the_task_that_asked_for_it)
+{
+    struct child c = child_run(run_untidy, NULL);
+
+    CHECK_EQ(c.code, 0);
+    CHECK(child_said(&c, "made by task 1 \"untidy\""));
+}
+
 static int wait_for_nobody(void *unused)
 {
     int fds[2];

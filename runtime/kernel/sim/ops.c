@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel/sim/sim.h"
 
@@ -162,6 +163,15 @@ static long effect(struct sim *w, struct sim_op *o)
     return -EINVAL;
 }
 
+/* What an accept or open made is the work of the one who called, who is not running now. */
+static void name_maker(struct sim *w, const struct sim_op *o, int fd)
+{
+    struct sim_object *made;
+
+    if (o->maker[0] && sim_find_object(w, fd, &made) == 0)
+        memcpy(made->maker, o->maker, sizeof made->maker);
+}
+
 /* Tries; what cannot be now waits for its object to change. */
 static void attempt(struct sim *w, struct sim_op *o)
 {
@@ -171,6 +181,8 @@ static void attempt(struct sim *w, struct sim_op *o)
     w->acting = o->host + 1;
     result = effect(w, o);
     w->acting = 0;
+    if (result >= 0)
+        name_maker(w, o, (int)result);
     o->tried = true;
     if (result == -EINPROGRESS ||
         (result == -EAGAIN && o->copy.code != KOP_CONNECT && !o->object->nonblocking)) {
@@ -323,6 +335,8 @@ void sim_submit(struct kernel *k, struct kop *op)
     o->number = ++w->stats.operations;
     o->host = sim_here(w);
     o->boots = w->hosts[o->host].boots;
+    if (report_who && (op->code == KOP_OPENAT || op->code == KOP_ACCEPT))
+        report_who(o->maker, sizeof o->maker);
     list_init(&o->on_object);
     list_push_back(&w->queue, &o->link);
 }

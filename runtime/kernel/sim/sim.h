@@ -122,6 +122,7 @@ struct sim_op {
     unsigned host; /* which it was made on, and how often that had been booted */
     unsigned boots;
     uint64_t print;   /* of its buffer */
+    char maker[72];   /* of the descriptor that it makes: who ran when it was submitted */
     int64_t position; /* of its file, where that is meant: as it was when it began */
     uint64_t number;
     long result;
