@@ -22,7 +22,7 @@ seed_of() {
 }
 
 try() {
-    local bug=$1 said
+    local bug=$1 said others
     said=$(mktemp)
     number=$((number + 1))
     if timeout 120 "$BUILD/planted/$bug" --seeds "$seeds" --failures 1 >"$said.out" 2>"$said"; then
@@ -35,7 +35,8 @@ try() {
         failed=1
     else
         echo "ok $number - $bug is found"
-        echo "# after $(sed -n 's/^sim: \([0-9]*\) .*/\1/p' "$said.out") seeds, by $(seed_of "$said"):"
+        others=$(sed -n 's/^sim: \([0-9]*\) .*/\1/p' "$said.out")
+        echo "# after $others of others, by $(seed_of "$said"):"
         echo "# $(words_of "$said")"
     fi
     rm -f "$said" "$said.out"

@@ -142,6 +142,15 @@ uint32_t timers_new(struct timers *t, void *owner)
     return id;
 }
 
+uint32_t timers_owned(const struct timers *t)
+{
+    uint32_t count = 0;
+
+    for (uint32_t id = 1; id <= t->room; id++)
+        count += t->owners[id] != NULL;
+    return count;
+}
+
 void timers_free(struct timers *t, uint32_t id)
 {
     timers_clear(t, id);

@@ -42,6 +42,7 @@ void timers_free(struct timers *t, uint32_t id);
 void timers_set(struct timers *t, uint32_t id, int64_t when); /* arms or moves */
 void timers_clear(struct timers *t, uint32_t id);             /* armed or not */
 
+uint32_t timers_owned(const struct timers *t); /* ids that have an owner; looks at all of them */
 bool timers_any(const struct timers *t);
 int64_t timers_next(const struct timers *t); /* CLOCK_NEVER: none */
 void *timers_first(const struct timers *t);  /* whose that is; only if there is one */

@@ -394,6 +394,17 @@ size_t fds_waiting(const struct kernel *k)
     return k->fds->waiting;
 }
 
+bool fds_at_rest(struct kernel *k)
+{
+    int at = 0;
+
+    for (struct fd_entry *e; (e = fds_each(k, &at));)
+        if (!list_empty(&e->waits) || !list_empty(&e->ops) || e->closing ||
+            !(e->ready & FD_POSITION))
+            return false;
+    return k->fds->waiting == 0;
+}
+
 struct fd_entry *fds_each(struct kernel *k, int *at)
 {
     for (; (size_t)*at / BLOCK < k->fds->block_count; *at = (*at / BLOCK + 1) * BLOCK)

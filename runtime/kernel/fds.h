@@ -86,6 +86,7 @@ bool fds_verify(struct kernel *k);
 
 /* For dump and deadlock report. */
 size_t fds_waiting(const struct kernel *k);
+bool fds_at_rest(struct kernel *k); /* nobody waits, nothing is under way; looks at all of them */
 struct fd_entry *fds_each(struct kernel *k, int *at); /* start with 0; NULL: no more */
 bool fds_stale(struct kernel *k, struct fd_entry *e); /* watched, but the number leads elsewhere */
 

@@ -248,6 +248,9 @@ static void audit(struct sim *w)
     if (s->operations != s->completions)
         sim_find(w, "%llu operations, but %llu completions", (unsigned long long)s->operations,
                  (unsigned long long)s->completions);
+    if (s->cancels != w->cancels_back)
+        sim_find(w, "%llu cancels, but %llu answers to them", (unsigned long long)s->cancels,
+                 (unsigned long long)w->cancels_back);
     if (s->bytes_sent != s->bytes_received + s->bytes_lost)
         sim_find(w, "%llu bytes sent, but %llu received and %llu lost",
                  (unsigned long long)s->bytes_sent, (unsigned long long)s->bytes_received,

@@ -122,7 +122,8 @@ struct sim_op {
     bool cancel_back;
     unsigned host; /* which it was made on, and how often that had been booted */
     unsigned boots;
-    uint64_t print; /* of its buffer */
+    uint64_t print;   /* of its buffer */
+    int64_t position; /* of its file, where that is meant: as it was when it began */
     uint64_t number;
     long result;
 };
@@ -166,7 +167,8 @@ struct sim {
     uint64_t last_inode;
     unsigned last_abstract; /* name */
     struct link names;      /* of struct sim_socket: bound ones */
-    unsigned delivered;     /* calls of done() and event() in this step */
+    uint64_t cancels_back;
+    unsigned delivered; /* calls of done() and event() in this step */
     rv_sim_stats stats;
 };
 
@@ -322,6 +324,9 @@ long sim_file_open(struct sim *w, int dir, const char *path, int flags, mode_t m
 long sim_file_read(struct sim *w, struct sim_object *o, void *buf, size_t len, int64_t at);
 long sim_file_write(struct sim *w, struct sim_object *o, const void *buf, size_t len, int64_t at);
 long sim_file_sync(struct sim *w, struct sim_object *o, bool data_only);
+/* Of an open file; no part of it is a read or write, so that two at once may meet (bytes.c). */
+int64_t sim_file_position(struct sim_object *o);
+void sim_file_seek(struct sim_object *o, int64_t at);
 /* What the page cache has; -EAGAIN: not that. */
 ssize_t sim_file_cached(struct sim *w, struct sim_object *o, void *buf, size_t len, int64_t at);
 

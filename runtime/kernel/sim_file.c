@@ -162,6 +162,18 @@ static size_t readable(struct sim *w, struct open_file *f, size_t len, int64_t a
     return bad > at + (int64_t)good ? (size_t)(bad - at) : good;
 }
 
+int64_t sim_file_position(struct sim_object *o)
+{
+    ASSERT(o->class == &file_class);
+    return open_file_of(o)->position;
+}
+
+void sim_file_seek(struct sim_object *o, int64_t at)
+{
+    ASSERT(o->class == &file_class);
+    open_file_of(o)->position = at;
+}
+
 long sim_file_read(struct sim *w, struct sim_object *o, void *buf, size_t len, int64_t at)
 {
     struct open_file *f = open_file_of(o);

@@ -122,6 +122,8 @@ static long transfer(struct sim *w, struct sim_op *o)
     const struct kop *c = &o->copy;
     struct sim_object *f = o->object;
 
+    if (o->position >= 0) /* a ring looks when it begins, and puts it forth at the end */
+        sim_file_seek(f, o->position);
     if (f->class->kind == FD_FILE)
         return c->code == KOP_READ ? sim_file_read(w, f, c->addr, c->len, (int64_t)c->offset)
                                    : sim_file_write(w, f, c->addr, c->len, (int64_t)c->offset);
@@ -194,6 +196,15 @@ static void run_for(struct sim *w, struct sim_op *o, int64_t usual)
     sim_at(w, &o->event, w->now + sim_span(w, usual));
 }
 
+static void run_on_disk(struct sim *w, struct sim_op *o)
+{
+    bool moves = o->copy.code == KOP_READ || o->copy.code == KOP_WRITE;
+
+    if (moves && (int64_t)o->copy.offset == -1)
+        o->position = sim_file_position(o->object);
+    run_for(w, o, DISK_NS);
+}
+
 /* ---- watches ---- */
 
 static void speak(struct sim *w, struct sim_op *o)
@@ -242,8 +253,9 @@ void sim_changed(struct sim *w, struct sim_object *o)
 
 static void start_watch(struct sim *w, struct sim_op *o)
 {
-    if (o->object->class->kind == FD_FILE) {
-        decide(w, o, -EPERM);
+    if (o->object->class->kind == FD_FILE ||
+        (sim_chance(w, RV_SIM_ERRORS) && sim_below(w, 4) == 0)) {
+        decide(w, o, o->object->class->kind == FD_FILE ? -EPERM : -ENOMEM);
         return;
     }
     o->state = SIM_WAITING;
@@ -284,7 +296,7 @@ static void start(struct sim *w, struct sim_op *o)
     else if (o->copy.code == KOP_FSYNC)
         run_for(w, o, SYNC_NS);
     else if (o->copy.code == KOP_OPENAT || o->object->class->kind == FD_FILE)
-        run_for(w, o, DISK_NS);
+        run_on_disk(w, o);
     else
         attempt(w, o);
 }
@@ -306,6 +318,7 @@ void sim_submit(struct kernel *k, struct kop *op)
     op->state = KOP_QUEUED;
     o->op = op;
     o->copy = *op;
+    o->position = -1;
     o->state = SIM_QUEUED;
     o->number = ++w->stats.operations;
     o->host = sim_here(w);
@@ -321,6 +334,7 @@ static void cancel_is_back(struct sim *w, struct sim_event *e)
     struct sim_op *o = CONTAINER(e, struct sim_op, cancel);
 
     o->cancel_back = true;
+    w->cancels_back++;
     sim_tell(w, "cancel back", (int64_t)o->number, o->state);
     if (o->state == SIM_BACK)
         finish(w, o);

@@ -164,10 +164,20 @@ static int start(struct worker *w, const struct settings *s)
     return 0;
 }
 
+/* In a simulated world all that was lent must be back: where a run is a test, looking everywhere
+ * is worth its time. */
+static void check_balance(struct worker *w)
+{
+    ASSERT(timers_owned(&w->timers) == 0);
+    ASSERT(fds_at_rest(w->kernel));
+}
+
 static void stop(struct worker *w)
 {
     ASSERT(w->started == 0 && w->unstarted == 0 && !timers_any(&w->timers));
-    ASSERT(fds_waiting(w->kernel) == 0);
+    ASSERT(fds_waiting(w->kernel) == 0 && stack_lent(&w->stacks) == 0);
+    if (w->kernel->room == &sim_room)
+        check_balance(w);
     kernel_close(w->kernel);
     stack_overflow_unwatch(&w->stacks);
     stack_arena_fini(&w->stacks);

@@ -117,6 +117,15 @@ static void pool_fini(struct stack_pool *p)
     free(p->free);
 }
 
+size_t stack_lent(const struct stack_arena *a)
+{
+    size_t lent = 0;
+
+    for (int i = 0; i < STACK_CLASSES; i++)
+        lent += a->pools[i].made - a->pools[i].free_count;
+    return lent;
+}
+
 void stack_arena_fini(struct stack_arena *a)
 {
     for (int i = 0; i < STACK_CLASSES; i++)

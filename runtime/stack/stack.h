@@ -80,7 +80,8 @@ struct stack_arena {
 
 /* 0, or -ENOTSUP: the guard asked for is not there. head_bytes: what an owner wants at the top. */
 int stack_arena_init(struct stack_arena *a, size_t head_bytes, enum stack_guard guard, bool wipe);
-void stack_arena_fini(struct stack_arena *a); /* unmaps all, lent or not */
+size_t stack_lent(const struct stack_arena *a); /* that have not been given back */
+void stack_arena_fini(struct stack_arena *a);   /* unmaps all, lent or not */
 
 /* The pool for stacks of at least `bytes`; NULL: more than the largest class. */
 struct stack_pool *stack_pool_for(struct stack_arena *a, size_t bytes);

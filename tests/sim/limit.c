@@ -137,3 +137,45 @@ SCENARIO(room, "who waits for room can be cancelled, and the group is told")
     PROMISE(began == ended, "%u began, %u ended", began, ended);
     return 0;
 }
+
+/* ---- the limit is raised ---- */
+
+static unsigned wanted;
+
+/* Ends only when all of them have begun: the first alone would wait for ever. */
+static int wait_for_the_others(void *unused)
+{
+    (void)unused;
+    began++;
+    for (int tries = 0; began < wanted; tries++) {
+        PROMISE(tries < 5000, "the limit was raised, and %u of %u have begun", began, wanted);
+        PROMISE(rv_sleep(10 * RV_US) == 0, "cancelled?");
+    }
+    return 0;
+}
+
+static int spawn_one(void *unused)
+{
+    (void)unused;
+    rv_go(&limited, wait_for_the_others, NULL);
+    return 0;
+}
+
+SCENARIO(raise, "who waits for room goes on when the limit is raised")
+{
+    rv_group g;
+
+    began = 0;
+    wanted = (unsigned)from_to(2, 6);
+    rv_group_open(&limited, RV_NEVER);
+    rv_group_limit(&limited, 1);
+    rv_group_open(&g, RV_NEVER);
+    for (unsigned i = 0; i < wanted; i++)
+        rv_go(&g, spawn_one, NULL);
+    PROMISE(rv_sleep((rv_time)below(100 * RV_US)) == 0, "cancelled?");
+    for (size_t room = 2; room <= wanted; room += from_to(1, 3))
+        rv_group_limit(&limited, room);
+    rv_group_limit(&limited, wanted);
+    PROMISE(rv_group_close(&g, 0) == 0, "spawners");
+    return rv_group_close(&limited, 0);
+}

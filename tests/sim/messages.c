@@ -72,7 +72,7 @@ static int receiver(void *unused)
 
         if (n == 0 || (n == -ETIMEDOUT && network && sender_is_done))
             return 0;
-        if (n == -ETIMEDOUT && deadline != RV_NEVER)
+        if (by_the_world(n) || (n == -ETIMEDOUT && deadline != RV_NEVER))
             continue;
         PROMISE(n > 0, "recv: %s", strerror((int)-n));
         check_message(buf, (size_t)n, room);

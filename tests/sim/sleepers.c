@@ -52,6 +52,23 @@ static int oldest(void *unused)
     return 0;
 }
 
+/* Never waits, and never yields either. */
+static int busy(void *unused)
+{
+    int ends[2];
+    char byte = 0;
+
+    (void)unused;
+    open_way(WAY_PIPE, ends);
+    for (unsigned rounds = 0; !oldest_has_started; rounds++) {
+        PROMISE(rv_write(ends[1], &byte, 1) == 1 && rv_read(ends[0], &byte, 1) == 1, "a byte");
+        PROMISE(rounds < YIELDS_MOST, "a record starves");
+    }
+    close_fd(ends[0]);
+    close_fd(ends[1]);
+    return 0;
+}
+
 static int yielder(void *unused)
 {
     unsigned yields = 0;
@@ -74,6 +91,8 @@ SCENARIO(sleepers, "nobody wakes early or much too late, and nobody starves")
     rv_go(&g, oldest, NULL);
     for (uint64_t i = below(3); i > 0; i--)
         rv_go(&g, yielder, NULL);
+    for (uint64_t i = below(3); i > 0; i--)
+        rv_go(&g, busy, NULL);
     for (uint64_t i = below(SLEEPERS_MOST); i > 0; i--)
         rv_go(&g, sleeper, NULL);
     rv_go(&g, chain, &links);

@@ -59,7 +59,7 @@ static ssize_t read_some(void *buf, size_t len)
         check_over();
     err = rv_scope_close(&scope, n == -ECANCELED ? -ECANCELED : 0);
     PROMISE(n != -ECANCELED || err == -ETIMEDOUT, "its own deadline came, and it says %d", err);
-    return n == -ECANCELED ? -EAGAIN : n;
+    return n == -ECANCELED || by_the_world(n) ? -EAGAIN : n;
 }
 
 static int read_blocks(void *unused)
