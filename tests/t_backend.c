@@ -77,7 +77,39 @@ TEST(what_was_asked_for_by_name_is_taken_and_needs_no_reason)
 
 /* ---- places without io_uring ---- */
 
+static int ask_for_ring(void *unused)
+{
+    const rv_options ring = {.backend = "uring"};
+    struct answer a;
+
+    (void)unused;
+    return rv_run(ask, &a, &ring) != -ENOSYS;
+}
+
+TEST(a_library_that_was_built_without_io_uring_says_so)
+{
+    const char *words = "io_uring: this library was built without it";
+    struct answer a;
+
+    if (TAP_URING)
+        SKIP("this one has it");
+    CHECK_EQ(rv_run(ask, &a, &any), 0);
+    CHECK_ANSWER(a, "epoll", words);
+
+    struct child c = child_result(ask_for_ring, NULL);
+
+    CHECK_EQ(c.code, 0);
+    check_says(&c, words, "asking for the ring");
+}
+
 static const int all_calls[] = {SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register};
+
+#define FORBID_RING(error)                                  \
+    do {                                                    \
+        if (!TAP_URING)                                     \
+            SKIP("the library was built without io_uring"); \
+        FORBID(all_calls, error);                           \
+    } while (0)
 
 static void run_quietly(struct answer *a)
 {
@@ -99,7 +131,7 @@ TEST(hazard_29_a_filter_that_forbids_io_uring_makes_it_epoll)
     struct answer a;
     int before = count_in("/proc/self/fd");
 
-    FORBID(all_calls, EPERM);
+    FORBID_RING(EPERM);
     run_quietly(&a);
     CHECK_ANSWER(a, "epoll", "seccomp");
     CHECK_EQ(count_in("/proc/self/fd"), before + 2); /* its own words */
@@ -109,7 +141,7 @@ TEST(hazard_29_a_kernel_without_io_uring_makes_it_epoll)
 {
     struct answer a;
 
-    FORBID(all_calls, ENOSYS);
+    FORBID_RING(ENOSYS);
     run_quietly(&a);
     CHECK_ANSWER(a, "epoll", "Linux 5.13");
 }
@@ -131,7 +163,7 @@ TEST(hazard_29_asked_for_by_name_it_fails_where_it_is_forbidden)
     const rv_options ring = {.backend = "uring"};
     struct answer a;
 
-    FORBID(all_calls, EPERM);
+    FORBID_RING(EPERM);
     CHECK_EQ(rv_run(ask, &a, &ring), -EPERM);
 }
 
@@ -232,7 +264,11 @@ TEST(at_start_the_log_says_which_backend_it_is_and_why)
     if (c.code == 77)
         SKIP("no seccomp filters here");
     CHECK_EQ(c.code, 0);
-    check_says(&c, "reeve: backend epoll; not a better one: io_uring: forbidden here", "the log");
+    check_says(&c,
+               TAP_URING
+                   ? "reeve: backend epoll; not a better one: io_uring: forbidden here"
+                   : "reeve: backend epoll; not a better one: io_uring: this library was built",
+               "the log");
     CHECK(strchr(c.words, '\n') == c.words + strlen(c.words) - 1);
     c = child_result(run_forbidden, "0");
     CHECK_EQ(strlen(c.words), 0);

@@ -39,6 +39,9 @@ static void close_pool(void)
 {
     helpers_fini(&pool);
     close(pool.bell);
+    /* A thread that was joined may be on the list for a moment yet. */
+    for (int i = 0; i < 20 && count_threads() > threads_before; i++)
+        usleep(1000);
     CHECK_EQ(count_threads(), threads_before);
 }
 
