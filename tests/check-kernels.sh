@@ -129,7 +129,7 @@ build_tests() { # into build/kernels/<arch>
     export PKG_CONFIG_SYSROOT_DIR="$libraries"
     export PKG_CONFIG_LIBDIR="$libraries/usr/lib/$cpu-linux-gnu/pkgconfig"
     built=build/kernels/$arch/build
-    make -j2 CC="$compiler" CXX="${compiler%gcc}g++" B="$built" tests || return
+    make -j2 CC="$compiler" CXX="${compiler%gcc}g++" B="$built" URING=yes tests || return
     $compiler -std=gnu11 -O2 -Wall -Wextra tests/kernels/init.c -o "$built/init"
 }
 

@@ -33,7 +33,7 @@ enum {
     BUSY_ROUNDS_MAX = 1000,
     CANCEL_BIT = 1,
     RETRY_NS_LEAST = 100000,
-    RETRY_NS_MOST = 100000000,
+    RETRY_NS_MOST = 10000000,
     SPIN_NS = 15000,
     SPIN_ROUNDS = 16,      /* between two looks at the clock */
     SPIN_WORTH_NS = 40000, /* a wait that spinning would have caught: the wake-up is in it */
