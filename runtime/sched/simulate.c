@@ -28,8 +28,10 @@ static __thread struct rv_sim_host *hosts; /* those that are open */
 
 /* ---- what is said ---- */
 
-static volatile uint64_t running_seed;
-static volatile sig_atomic_t is_running;
+/* Of this thread: what kills a world comes on the thread that runs it. initial-exec, since a
+ * handler that looks at them must not allocate. */
+static __thread volatile uint64_t running_seed __attribute__((tls_model("initial-exec")));
+static __thread volatile sig_atomic_t is_running __attribute__((tls_model("initial-exec")));
 
 /* The process's arguments, ready to be pasted. */
 static void command(char *text, size_t room)

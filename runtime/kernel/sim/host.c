@@ -130,5 +130,6 @@ void sim_host_cut(struct sim *w, unsigned host)
 void sim_host_stop(struct sim *w, unsigned host)
 {
     sim_tell(w, "stop", host, w->hosts[host].boots);
+    sim_find_open(w, host); /* now: nobody is to ask it of a host that is down */
     w->hosts[host].up = false;
 }

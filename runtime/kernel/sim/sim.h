@@ -168,7 +168,9 @@ struct sim {
     unsigned last_abstract; /* name */
     struct link names;      /* of struct sim_socket: bound ones */
     uint64_t cancels_back;
+    bool over;          /* it has lasted longer than it may, and was told so */
     unsigned delivered; /* calls of done() and event() in this step */
+    unsigned turns;     /* steps in a row that brought nothing, and that somebody did not wait for */
     rv_sim_stats stats;
 };
 
@@ -254,6 +256,8 @@ int sim_number_both(struct sim *w, struct sim_object *a, struct sim_object *b, i
 int sim_find_object(struct sim *w, int fd, struct sim_object **out_o);
 int sim_find_socket(struct sim *w, int fd, struct sim_object **out_o); /* -ENOTSOCK as well */
 int sim_close_number(struct sim *w, int fd);
+/* Those of a host that is up: each is told, and the run fails; unless they may be left open. */
+void sim_find_open(struct sim *w, unsigned host);
 bool sim_has_number(const struct sim *w, int fd); /* that no real kernel knows */
 void sim_make_standard(struct sim *w);
 bool sim_alive(const struct sim *w, const struct sim_object *o); /* its host is up */

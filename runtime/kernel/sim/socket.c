@@ -403,6 +403,8 @@ int sim_shutdown(struct kernel *k, int fd, int how)
         s->no_write = true;
         if (s->out)
             sim_flow_end(w, s->out);
+        if (s->domain != AF_UNIX && !sim_reachable(w, o->host, s->there.host))
+            sim_break_later(w, s, ETIMEDOUT, CLOCK_NEVER);
     }
     sim_changed(w, o);
     if (s->peer)
