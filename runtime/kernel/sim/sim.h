@@ -170,7 +170,7 @@ struct sim {
     uint64_t cancels_back;
     bool over;          /* it has lasted longer than it may, and was told so */
     unsigned delivered; /* calls of done() and event() in this step */
-    unsigned turns;     /* steps in a row that brought nothing, and that somebody did not wait for */
+    unsigned turns; /* steps in a row that brought nothing, and that somebody did not wait for */
     rv_sim_stats stats;
 };
 
