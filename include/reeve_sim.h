@@ -88,7 +88,9 @@ void rv_sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* ---- hosts ----
  * A world begins with one host, 127.0.0.1. Others have an address, a disk that outlives their
  * tasks, and a group: what runs in it, or in groups inside, is on that host, opens its files
- * and speaks from its address. Once closed, a host can be opened anew at the same address. */
+ * and speaks from its address; so does the task that opened it, until it closes it. Once closed,
+ * a host can be opened anew at the same address. A host inside another one ends with it: those
+ * that are to live and die apart are opened by a task each. */
 
 typedef struct rv_sim_host rv_sim_host; /* caller-allocated */
 struct rv_sim_host {
