@@ -169,7 +169,7 @@ struct sim {
     uint64_t cancels_back;
     bool over;          /* it has lasted longer than it may, and was told so */
     unsigned delivered; /* calls of done() and event() in this step */
-    unsigned turns;     /* steps in a row that brought nothing, and that somebody did not wait for */
+    unsigned turns;     /* steps in a row that brought nothing, and that nobody waited for */
     rv_sim_stats stats;
 };
 
