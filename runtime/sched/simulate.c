@@ -3,8 +3,10 @@
  * A run that fails, by its result, by the audit, or by a signal that ends the process, says its
  * seed and the command that replays it: the process's own, with REEVE_SEED before it.
  *
- * Hosts: a host is a group, and its tasks are those whose scopes lie within that group's. Nothing
- * is kept in a task for that: the scopes are walked when somebody makes a descriptor.
+ * Hosts: a host is a group, and its tasks are that group's, and those of the groups that they
+ * open. Nothing is kept in a task for that: groups and their owners are walked when somebody makes
+ * a descriptor. Rejected: to walk the scopes. Who opens a host is in its scope until it closes it,
+ * and the clients that a test opens meanwhile would all be on the server's host.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -92,12 +94,12 @@ static void watch_signals(void)
 
 static unsigned host_of_task(void *unused)
 {
-    const rv_scope *s = worker_self ? worker_self->task->scope : NULL;
+    const struct task *t = worker_self ? worker_self->task : NULL;
 
     (void)unused;
-    for (; s && hosts; s = s->outer)
+    for (; hosts && t && t->group; t = t->group->scope.owner)
         for (const struct rv_sim_host *h = hosts; h; h = h->next)
-            if (s == &h->tasks.scope)
+            if (t->group == &h->tasks)
                 return h->number;
     return 0;
 }
