@@ -207,7 +207,7 @@ static ssize_t message_put(struct sim *w, struct sim_object *o, const void *buf,
 
 long sim_message_connect(struct sim *w, struct sim_socket *s, const struct sim_name *to)
 {
-    int err = sim_name_choose(w, s);
+    int err = sim_name_choose(w, s, to);
 
     if (err < 0)
         return err;

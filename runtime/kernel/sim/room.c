@@ -31,7 +31,7 @@ static ssize_t sim_recv(struct kernel *k, int fd, void *buf, size_t len, int fla
     ssize_t n = sim_find_socket(w, fd, &o);
 
     if (n == 0)
-        n = o->class->take(w, o, buf, len, flags);
+        n = buf || len == 0 ? o->class->take(w, o, buf, len, flags) : -EFAULT;
     sim_tell(w, "recv", fd, n);
     return n;
 }
@@ -46,7 +46,7 @@ static ssize_t sim_send(struct kernel *k, int fd, const void *buf, size_t len, i
         sim_below(w, 8) == 0)
         n = -ENOBUFS;
     if (n == 0)
-        n = o->class->put(w, o, buf, len, flags);
+        n = buf || len == 0 ? o->class->put(w, o, buf, len, flags) : -EFAULT;
     sim_tell(w, "send", fd, n);
     return n;
 }
@@ -57,7 +57,9 @@ static ssize_t sim_read(struct kernel *k, int fd, void *buf, size_t len, off_t a
     struct sim_object *o;
     ssize_t n = sim_find_object(w, fd, &o);
 
-    if (n == 0 && o->class->kind == FD_FILE)
+    if (n == 0 && buf == NULL && len)
+        n = -EFAULT;
+    else if (n == 0 && o->class->kind == FD_FILE)
         n = sim_file_cached(w, o, buf, len, at);
     else if (n == 0 && len > 0)
         n = o->class->take(w, o, buf, len, 0);
@@ -72,7 +74,9 @@ static ssize_t sim_write(struct kernel *k, int fd, const void *buf, size_t len, 
     ssize_t n = sim_find_object(w, fd, &o);
 
     (void)at;
-    if (n == 0)
+    if (n == 0 && buf == NULL && len)
+        n = -EFAULT;
+    else if (n == 0)
         n = o->class->kind == FD_FILE ? -EAGAIN : o->class->put(w, o, buf, len, 0);
     sim_tell(w, "write", fd, n);
     return n;
@@ -130,6 +134,13 @@ static void happen(struct sim *w)
 }
 
 /* The first time all tasks are cancelled, and have as long again to end. */
+/* The loop tells it, with all who wait; the run fails by it. */
+static void give_verdict(struct sim *w, const char *why)
+{
+    w->k.verdict = why;
+    w->config->findings++;
+}
+
 static bool over_time(struct sim *w)
 {
     if (w->now - w->began <= w->options.time_max)
@@ -138,8 +149,7 @@ static bool over_time(struct sim *w)
         die("sim: the run goes on and on, although all its tasks were cancelled");
     w->over = true;
     w->options.time_max = clock_sum(w->now - w->began, w->options.time_max);
-    w->k.verdict = "simulated: the run has lasted too long (rv_sim_options.time_max)";
-    sim_find(w, "the run has lasted too long");
+    give_verdict(w, "sim: the run has lasted too long (rv_sim_options.time_max)");
     return true;
 }
 
@@ -167,8 +177,7 @@ static void sim_step(struct kernel *k, int64_t until)
         int64_t next = sim_next(w);
 
         if (next == CLOCK_NEVER && until == CLOCK_NEVER) {
-            k->verdict = "deadlock: all tasks asleep, nothing pending";
-            sim_find(w, "deadlock: in this world, nothing can happen any more");
+            give_verdict(w, "deadlock: all tasks asleep, nothing pending");
             return;
         }
         next = next < until ? next : until;

@@ -170,7 +170,7 @@ struct sim {
     uint64_t cancels_back;
     bool over;          /* it has lasted longer than it may, and was told so */
     unsigned delivered; /* calls of done() and event() in this step */
-    unsigned turns; /* steps in a row that brought nothing, and that somebody did not wait for */
+    unsigned turns;     /* steps in a row that brought nothing, and that nobody waited for */
     rv_sim_stats stats;
 };
 
@@ -293,6 +293,7 @@ size_t sim_flow_take(struct sim *w, struct sim_flow *f, void *buf, size_t len, b
 void sim_flow_end(struct sim *w, struct sim_flow *f);  /* behind what was put */
 void sim_flow_lose(struct sim *w, struct sim_flow *f); /* what has not arrived never will */
 size_t sim_flow_unread(const struct sim_flow *f);      /* arrived, not taken */
+bool sim_flow_under_way(const struct sim_flow *f);     /* something of it has not arrived */
 bool sim_flow_ended(const struct sim_flow *f);         /* the end has arrived */
 bool sim_flow_has_room(struct sim_flow *f);            /* enough to be called writable */
 

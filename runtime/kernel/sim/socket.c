@@ -90,6 +90,7 @@ static ssize_t stream_put(struct sim *w, struct sim_object *o, const void *buf, 
                           int flags)
 {
     struct sim_socket *s = sim_socket_of(o);
+    const struct sim_object *reader;
 
     if (s->error)
         return sim_take_error(s);
@@ -101,7 +102,8 @@ static ssize_t stream_put(struct sim *w, struct sim_object *o, const void *buf, 
         return s->domain == AF_UNIX && s->state != SIM_BROKEN ? -ENOTCONN : -EPIPE;
     if (s->no_write)
         return -EPIPE;
-    if (sim_flow_reader(s->out) == NULL)
+    reader = sim_flow_reader(s->out);
+    if (reader == NULL || !sim_alive(w, reader))
         return put_to_nobody(w, s, len);
     if (s->domain == AF_UNIX && s->peer && s->peer->no_read)
         return -EPIPE;
