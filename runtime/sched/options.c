@@ -162,6 +162,7 @@ int options_read(struct settings *out, const rv_options *given)
     out->kernel.backend = given->backend ? given->backend : backend ? backend : "auto";
     out->kernel.sim = &out->sim;
     out->sim.options.without = RV_SIM_ALL;
+    out->sim.options.leave_open = true; /* who calls rv_run() may do so */
     if (options_seed(&out->sim.seed) < 0)
         return -EINVAL;
     if (read_numbers(out, given) < 0 || read_guard(out) < 0 ||
