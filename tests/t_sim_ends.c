@@ -72,3 +72,39 @@ TEST(who_is_cancelled_after_too_long_has_time_to_clean_up)
     CHECK_EQ(rv_sim_run(1, &short_one, outlast, NULL), -ENOTRECOVERABLE);
     CHECK(rv_sim_last().time < 3602 * RV_S);
 }
+
+/* ---- by REEVE_BACKEND ---- */
+
+static int leave_open(void *unused)
+{
+    int fds[2];
+
+    (void)unused;
+    return rv_pipe(fds, 0);
+}
+
+static int fail_by_word(void *unused)
+{
+    (void)unused;
+    rv_sim_fail("as asked");
+    return 0;
+}
+
+static int wait_for_nobody(void *unused)
+{
+    int fds[2];
+    char byte;
+
+    (void)unused;
+    CHECK_EQ(rv_pipe(fds, 0), 0);
+    CHECK_EQ(rv_read(fds[0], &byte, 1), -ECANCELED);
+    return 0;
+}
+
+TEST(what_the_audit_finds_fails_rv_run_too_but_not_what_outlives_it)
+{
+    setenv("REEVE_BACKEND", "sim", 1);
+    CHECK_EQ(rv_run(leave_open, NULL, NULL), 0);
+    CHECK_EQ(rv_run(fail_by_word, NULL, NULL), -ENOTRECOVERABLE);
+    CHECK_EQ(rv_run(wait_for_nobody, NULL, NULL), -ENOTRECOVERABLE);
+}
