@@ -135,7 +135,7 @@ static int run_once(struct settings *s, rv_fn *fn, void *arg)
     result = run_as("rv_sim_run", s, fn, arg);
     is_running = 0;
     last = s->sim.stats;
-    return s->sim.findings ? -ENOTRECOVERABLE : result;
+    return s->sim.findings || s->sim.doomed ? -ENOTRECOVERABLE : result;
 }
 
 int rv_sim_run(uint64_t seed, const rv_sim_options *opt, rv_fn *fn, void *arg)
@@ -150,7 +150,8 @@ int rv_sim_run(uint64_t seed, const rv_sim_options *opt, rv_fn *fn, void *arg)
     result = run_once(&s, fn, arg);
     if (result < 0) {
         snprintf(what, sizeof what, "%s (hash %016llx)",
-                 s.sim.findings ? "see above" : strerror(-result), (unsigned long long)last.hash);
+                 s.sim.findings || s.sim.doomed ? "see above" : strerror(-result),
+                 (unsigned long long)last.hash);
         say_seed(seed, what);
     }
     return result;

@@ -138,7 +138,7 @@ static void happen(struct sim *w)
 static void give_verdict(struct sim *w, const char *why)
 {
     w->k.verdict = why;
-    w->config->findings++;
+    w->config->doomed = true;
 }
 
 static bool over_time(struct sim *w)
@@ -216,6 +216,7 @@ static int sim_open(struct kernel **out_k, const struct kernel_config *config, c
     w->k.room = &sim_room;
     w->config = config->sim;
     w->config->findings = 0;
+    w->config->doomed = false;
     w->options = w->config->options;
     w->options.fds_max = w->options.fds_max ? w->options.fds_max : FDS_MAX;
     w->options.disk_bytes = w->options.disk_bytes ? w->options.disk_bytes : DISK_BYTES;

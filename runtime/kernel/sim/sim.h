@@ -40,9 +40,10 @@ enum {
 struct sim_config {
     uint64_t seed;
     rv_sim_options options;
-    bool traced;                      /* each event is a line on stderr */
-    rv_sim_stats stats;               /* filled in at the end */
-    unsigned findings;                /* of the audit, each told on stderr */
+    bool traced;        /* each event is a line on stderr */
+    rv_sim_stats stats; /* filled in at the end */
+    bool doomed;        /* nothing could happen any more, or it lasted too long: the loop told it */
+    unsigned findings;  /* of the audit, each told on stderr */
     unsigned (*host)(void *host_arg); /* whose task is running; NULL: the first host's */
     void *host_arg;
 };
