@@ -42,7 +42,7 @@ static short stream_ready(struct sim *w, struct sim_object *o)
         bits |= POLLIN | POLLRDNORM;
     if (s->no_write || sim_flow_has_room(s->out))
         bits |= POLLOUT | POLLWRNORM;
-    if (no_more && s->no_write)
+    if (no_more && (s->no_write || (s->domain == AF_UNIX && s->peer == NULL)))
         bits |= POLLHUP;
     return (short)bits;
 }
@@ -409,6 +409,10 @@ int sim_shutdown(struct kernel *k, int fd, int how)
             sim_break_later(w, s, ETIMEDOUT, CLOCK_NEVER);
     }
     sim_changed(w, o);
+    if (s->peer && s->domain == AF_UNIX && s->type != SOCK_DGRAM) { /* one's end is the other's */
+        s->peer->no_read |= how != SHUT_RD;
+        s->peer->no_write |= how != SHUT_WR;
+    }
     if (s->peer)
         sim_changed(w, &s->peer->o);
     return 0;
