@@ -242,7 +242,7 @@ TEST_TASK(hazard_49_a_file_that_talks_on_without_its_number_is_left_behind_in_th
     rv_group_open(&g, rv_after(LONG));
     rv_go(&g, read_one, &p[0]);
     rv_go(&g, read_one, &ghost.other[0]);
-    CHECK_EQ(rv_sleep(RV_MS), 0);
+    CHECK_EQ(rv_sleep(A_MOMENT), 0);
     CHECK_EQ(registrations(), 4);
     haunt(&ghost, 100);
     CHECK_EQ(registrations(), 3); /* and who waits has lost nothing */

@@ -254,5 +254,5 @@ long plain_run(const struct kop *op)
 
 long plain_lasted(const struct kop *op)
 {
-    return op->code == KOP_CONNECT ? -EINPROGRESS : -EAGAIN;
+    return op->code == KOP_CONNECT ? -EINPROGRESS : -EINTR;
 }

@@ -24,7 +24,8 @@ enum plain_who plain_try(struct kop *op, long *out_result);
 /* In any thread. May block. */
 long plain_run(const struct kop *op);
 
-/* The result of a PLAIN_BRIEF one that lasted and was interrupted. */
+/* The result of a PLAIN_BRIEF one that lasted and was interrupted: to be asked again, from the
+ * start. Not -EAGAIN, with which the caller would wait for an edge that may have been. */
 long plain_lasted(const struct kop *op);
 
 #endif
