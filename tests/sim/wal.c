@@ -240,9 +240,18 @@ static int client(void *arg)
 
 /* ---- boots ---- */
 
+static void cut_at_once(void)
+{
+    PROMISE(rv_sim_host_open(&host, SERVER) == 0, "host");
+    rv_sim_power_cut(&host);
+    PROMISE(rv_sim_host_close(&host, 0) == 0, "host");
+}
+
 static void boot_for_a_while(void)
 {
     rv_time end = rv_after((rv_time)below(60 * RV_MS));
+
+    bool in_order = false;
 
     wal.busy = wal.failed = false;
     PROMISE(rv_sim_host_open(&host, SERVER) == 0, "host");
@@ -254,11 +263,14 @@ static void boot_for_a_while(void)
         rv_sim_power_cut(&host);
         seen("wal: power cut");
     } else {
+        in_order = true;
         rv_group_cancel(&host.tasks);
         seen("wal: stopped in order");
     }
     if (rv_sim_host_close(&host, 0) == -EIO)
         seen("wal: the server gave up");
+    if (wal.failed && in_order)
+        cut_at_once(); /* a sync that was under way has failed in the end */
 }
 
 static int read_log(void *done)
