@@ -8,6 +8,8 @@
  *   echo_raw_uring_N      the best of those (by its median; standard error says which)
  *   echo_ratio_N          the library's over the best raw server's, whichever that is, computed
  *                         round by round, and of those the median
+ *   echo_on_epoll_N       the library's server again, on its epoll backend
+ *   echo_on_epoll_ratio_N that over raw_epoll.c, in the same way
  *   ..._p50, _p99, _p999  µs a reply took, as the client saw it (median over the windows)
  *
  * Servers and their clients are processes of their own: all servers on one CPU (--pin, or 1), all
@@ -51,7 +53,14 @@ static const struct setting settings[] = {
     {"50_d8", 50, 8, 250, 21},
 };
 
-enum { RAW_EPOLL, RAW_URING_FIRST, RAW_URING_LAST = RAW_URING_FIRST + 2, REEVE, CONTENDERS };
+enum {
+    RAW_EPOLL,
+    RAW_URING_FIRST,
+    RAW_URING_LAST = RAW_URING_FIRST + 2,
+    REEVE,
+    ON_EPOLL,
+    CONTENDERS
+};
 
 static struct contender {
     const char *name; /* between "echo_" and the setting's; the library's row has none */
@@ -66,6 +75,7 @@ static struct contender {
     {.name = "raw_uring_ops_", .serve = raw_uring_ops_serve},
     {.name = "raw_uring_stream_", .serve = raw_uring_stream_serve},
     {.name = "", .serve = echo_reeve_serve},
+    {.name = "on_epoll_", .serve = echo_reeve_on_epoll_serve},
 };
 
 static int server_cpu = 1, client_cpu;
@@ -235,14 +245,14 @@ static void print_best_uring(const struct setting *setting)
     bench_note("%s is %s", row.name, uring->cpu.name);
 }
 
-static void print_ratio(const struct setting *setting)
+static void print_ratio(const struct contender *reeve, const struct contender *raw,
+                        const struct setting *setting)
 {
-    const struct contender *raw = best(RAW_EPOLL, RAW_URING_LAST), *reeve = &contenders[REEVE];
     struct bench_row row;
 
-    if (!raw || reeve->link < 0)
+    if (!raw || raw->link < 0 || reeve->link < 0)
         return;
-    bench_row_open(&row, "x", "echo_ratio_%s", setting->name);
+    bench_row_open(&row, "x", "echo_%sratio_%s", reeve->name, setting->name);
     for (unsigned i = 0; i < reeve->cpu.count && i < raw->cpu.count; i++)
         bench_row_add(&row, reeve->cpu.value[i] / raw->cpu.value[i]);
     bench_row_print(&row);
@@ -271,7 +281,8 @@ static void measure(const struct setting *setting)
     for (int i = CONTENDERS - 1; i >= 0; i--)
         print_rows(&contenders[i]);
     print_best_uring(setting);
-    print_ratio(setting);
+    print_ratio(&contenders[REEVE], best(RAW_EPOLL, RAW_URING_LAST), setting);
+    print_ratio(&contenders[ON_EPOLL], &contenders[RAW_EPOLL], setting);
     for (int i = 0; i < CONTENDERS; i++)
         stop(&contenders[i]);
 }

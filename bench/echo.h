@@ -15,6 +15,7 @@
 enum { ECHO_BACKLOG = 4096, ECHO_BUFFER = 4096 };
 
 void echo_reeve_serve(int listener);
+void echo_reeve_on_epoll_serve(int listener); /* whatever else there is */
 void raw_epoll_serve(int listener);
 void raw_uring_poll_serve(int listener);   /* multishot POLL, then plain recv() and send() */
 void raw_uring_ops_serve(int listener);    /* recv and send as submissions, one shot each */

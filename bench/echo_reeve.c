@@ -31,7 +31,17 @@ static int serve(void *arg)
     return rv_group_close(&clients, fd);
 }
 
+static void run_on(const char *backend, int listener)
+{
+    bench_must(rv_run(serve, &listener, &(rv_options){.backend = backend}), "reeve");
+}
+
 void echo_reeve_serve(int listener)
 {
-    bench_must(rv_run(serve, &listener, NULL), "reeve");
+    run_on(NULL, listener);
+}
+
+void echo_reeve_on_epoll_serve(int listener)
+{
+    run_on("epoll", listener);
 }

@@ -87,12 +87,16 @@ void rv_sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- hosts ----
  * A world begins with one host, 127.0.0.1. Others have an address, a disk that outlives their
- * tasks, and a group: what runs in it, or in groups inside, is on that host, opens its files
- * and speaks from its address. Once closed, a host can be opened anew at the same address. */
+ * tasks, and a group: its tasks, and those of groups that they open, are on that host, open its
+ * files and speak from its address; not so who opened the host. Once closed, a host can be opened
+ * anew at the same address. Hosts live and die apart, and close in reverse order. */
 
 typedef struct rv_sim_host rv_sim_host; /* caller-allocated */
 struct rv_sim_host {
-    rv_group tasks; /* spawn into this */
+    rv_group tasks;   /* spawn into this */
+    rv_group keeping; /* the library's own, as is the rest */
+    void *keeper, *opener;
+    int result;
     unsigned number;
     rv_sim_host *next;
 };

@@ -270,6 +270,53 @@ TEST(a_wait_that_nothing_in_the_world_can_end_is_a_deadlock)
     CHECK_EQ(rv_sim_run(1, &calm, wait_for_nobody, NULL), -ENOTRECOVERABLE);
 }
 
+static int fail(void *unused)
+{
+    (void)unused;
+    return rv_sim_random(4) ? 0 : -EPROTO;
+}
+
+static int be_content(void *unused)
+{
+    (void)unused;
+    (void)!rv_sleep(RV_NEVER);
+    return 0;
+}
+
+TEST(a_deadlock_fails_the_run_whatever_its_function_says)
+{
+    CHECK_EQ(rv_sim_run(1, &calm, be_content, NULL), -ENOTRECOVERABLE);
+    CHECK_EQ(rv_sim_seeds(1, 3, NULL, be_content, NULL), -ENOTRECOVERABLE);
+}
+
+static int give_null(void *unused)
+{
+    int fds[2];
+
+    (void)unused;
+    CHECK_EQ(rv_socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_EQ(rv_write(fds[0], NULL, 1), -EFAULT);
+    CHECK_EQ(rv_write(fds[0], "a", 1), 1);
+    CHECK_EQ(rv_read(fds[1], NULL, 1), -EFAULT);
+    CHECK_EQ(rv_sim_host_open(&(rv_sim_host){0}, NULL), -EINVAL);
+    CHECK_EQ(rv_sim_partition(NULL, "*", 1), -EINVAL);
+    close_both(fds);
+    return 0;
+}
+
+TEST(null_is_refused_and_ends_no_process)
+{
+    CHECK_EQ(rv_sim_run(1, &calm, give_null, NULL), 0);
+}
+
+TEST(options_that_mean_nothing_are_refused)
+{
+    const rv_sim_options unknown = {.without = RV_SIM_ALL + 1};
+
+    CHECK_EQ(rv_sim_run(1, &unknown, be_content, NULL), -EINVAL);
+    CHECK_EQ(rv_sim_seeds(1, 0, &calm, fail, NULL), -EINVAL);
+}
+
 static int take_all_numbers(void *unused)
 {
     int fds[100], count = 0;
@@ -304,12 +351,6 @@ static int use_real_one(void *unused)
 TEST(a_descriptor_of_the_real_world_is_named)
 {
     CHECK_EQ(rv_sim_run(1, &calm, use_real_one, NULL), 0);
-}
-
-static int fail(void *unused)
-{
-    (void)unused;
-    return rv_sim_random(4) ? 0 : -EPROTO;
 }
 
 TEST(seeds_run_until_one_fails)

@@ -204,7 +204,7 @@ report 'a program that prints is not disturbed' $?
 
 run 'rv_dump(2); if (rv_now() < 1) return -EIO; rv_random(buf, 8); return rv_sleep(RV_NEVER);' \
     'options.leave_open = true; setenv("REEVE_SEED", "1", 1);'
-[ "$ended" = 35 ] && says 'waits in rv_sleep' 'deadlock' 'sim: ' 'task 1 "main"' &&
+[ "$ended" = 131 ] && says 'waits in rv_sleep' 'deadlock' 'sim: ' 'task 1 "main"' &&
     ! grep -qE 'raw call|does not decide|would wait' "$dir/out"
 report "the library's own calls are its own: traces, dumps, reports" $?
 

@@ -1,6 +1,8 @@
 /* io.c: waiting for the world. See io.h. */
 #include "io/io.h"
 
+#include <poll.h>
+
 #include "base/plant.h"
 
 /* ---- readiness ---- */
@@ -21,6 +23,22 @@ bool io_abort_ready(struct task *t, void *on)
 int io_fd_ready(const void *on)
 {
     return ((const struct io_ready *)on)->fd;
+}
+
+/* Nothing comes behind an end, so what is not there after poll(2) told of it never will be. */
+ssize_t io_recv_end(const struct io *io, void *buf, size_t len, int flags)
+{
+    const struct kernel_room *room = io->k->room;
+    int bits = flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)
+                   ? 0
+                   : room->poll(io->k, io->e->fd, POLLRDHUP);
+    ssize_t n = -EAGAIN;
+
+    if (bits > 0 && bits & POLLRDHUP) {
+        n = room->recv(io->k, io->e->fd, buf, len, flags);
+        n = n == -EAGAIN ? 0 : n;
+    }
+    return n;
 }
 
 /* ---- operations ---- */

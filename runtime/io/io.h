@@ -98,6 +98,10 @@ struct io_ready {
 
 void io_wake_ready(struct fd_wait *wait, int result);
 
+/* A recv() found nothing: 0, if there is nothing to wait for either, since the socket was shut
+ * down; else -EAGAIN, or what has come meanwhile. */
+ssize_t io_recv_end(const struct io *io, void *buf, size_t len, int flags) __attribute__((cold));
+
 /* Parks until the bit may be set: 0, -ECANCELED, -EBADF (closed meanwhile), -ENOMEM.
  * Inline, as is all that stands between a call and its park: a frame that returns behind a switch
  * costs a mispredicted ret. */

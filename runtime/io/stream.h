@@ -5,6 +5,9 @@
  * without the -EAGAIN that would say so; but not once the stream has ended (there is no further
  * edge), and not for a caller who peeked.
  *
+ * A datagram socket that was shut down gives its end to a read that may wait, and -EAGAIN to one
+ * that may not: so where a try finds nothing and the watch has told of an end, io_recv_end() asks.
+ *
  * Each takes the call's begun io, and returns what the call should. All is inline: io.h says why.
  */
 #ifndef IO_STREAM_H
@@ -33,6 +36,8 @@ STREAM_INLINE ssize_t stream_recv_once(struct io *io, const struct stream_attemp
 {
     ssize_t n = io->k->room->recv(io->k, io->e->fd, a->buf, a->len, a->flags);
 
+    if (__builtin_expect(n == -EAGAIN && io->e->ended, 0))
+        n = io_recv_end(io, a->buf, a->len, a->flags);
     if (n > 0 && (size_t)n < a->len && io->e->kind == FD_TCP && !io->e->ended && a->flags == 0)
         fds_spent(io->e, FD_IN);
     return n;

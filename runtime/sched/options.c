@@ -161,7 +161,11 @@ int options_read(struct settings *out, const rv_options *given)
     point_out_unknown();
     out->kernel.backend = given->backend ? given->backend : backend ? backend : "auto";
     out->kernel.sim = &out->sim;
-    out->sim.options = (rv_sim_options){.without = RV_SIM_ALL, .fds_max = 1 << 16};
+    out->sim.options = (rv_sim_options){
+        .without = RV_SIM_ALL,
+        .fds_max = 1 << 16,
+        .leave_open = true, /* who calls rv_run() may do so */
+    };
     if (options_seed(&out->sim.seed) < 0)
         return -EINVAL;
     if (read_numbers(out, given) < 0 || read_guard(out) < 0 ||

@@ -249,5 +249,8 @@ int rv_run(rv_fn *fn, void *arg, const rv_options *opt)
     struct settings settings;
     int err = options_read(&settings, opt);
 
-    return err < 0 ? err : run_as("rv_run", &settings, fn, arg);
+    if (err < 0)
+        return err;
+    err = run_as("rv_run", &settings, fn, arg);
+    return settings.sim.findings ? -ENOTRECOVERABLE : err; /* REEVE_BACKEND=sim */
 }

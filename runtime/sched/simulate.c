@@ -3,8 +3,10 @@
  * A run that fails, by its result, by the audit, or by a signal that ends the process, says its
  * seed and the command that replays it: the process's own, with REEVE_SEED before it.
  *
- * Hosts: a host is a group, and its tasks are those whose scopes lie within that group's. Nothing
- * is kept in a task for that: the scopes are walked when somebody makes a descriptor.
+ * Hosts: a host is a group, and its tasks are that group's, and those of the groups that they
+ * open. Nothing is kept in a task for that: groups and their owners are walked when somebody makes
+ * a descriptor. Rejected: to walk the scopes. Who opens a host is in its scope until it closes it,
+ * and the clients that a test opens meanwhile would all be on the server's host.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +20,7 @@
 
 #include "kernel/sim/sim.h"
 #include "sched/run.h"
-#include "sched/worker.h"
+#include "sched/wait.h"
 
 enum { SAME_AGAIN = 16 }; /* each such seed is run twice: are the runs equal? */
 #define PROGRESS_NS (500 * RV_MS)
@@ -28,8 +30,10 @@ static __thread struct rv_sim_host *hosts; /* those that are open */
 
 /* ---- what is said ---- */
 
-static volatile uint64_t running_seed;
-static volatile sig_atomic_t is_running;
+/* Of this thread: what kills a world comes on the thread that runs it. initial-exec, since a
+ * handler that looks at them must not allocate. */
+static __thread volatile uint64_t running_seed __attribute__((tls_model("initial-exec")));
+static __thread volatile sig_atomic_t is_running __attribute__((tls_model("initial-exec")));
 
 /* The process's arguments, ready to be pasted. */
 static void command(char *text, size_t room)
@@ -90,12 +94,12 @@ static void watch_signals(void)
 
 static unsigned host_of_task(void *unused)
 {
-    const rv_scope *s = worker_self ? worker_self->task->scope : NULL;
+    const struct task *t = worker_self ? worker_self->task : NULL;
 
     (void)unused;
-    for (; s && hosts; s = s->outer)
+    for (; hosts && t && t->group; t = t->group->scope.owner)
         for (const struct rv_sim_host *h = hosts; h; h = h->next)
-            if (s == &h->tasks.scope)
+            if (t->group == &h->tasks)
                 return h->number;
     return 0;
 }
@@ -106,6 +110,10 @@ static int settle(struct settings *s, uint64_t seed, const rv_sim_options *opt)
     uint64_t traced;
     int err;
 
+    if (opt && opt->without & ~RV_SIM_ALL) {
+        report("rv_sim_options.without: %#x is no kind of fault", opt->without & ~RV_SIM_ALL);
+        return -EINVAL;
+    }
     runtime.backend = "sim";
     err = options_read(s, &runtime);
     if (err < 0)
@@ -127,7 +135,7 @@ static int run_once(struct settings *s, rv_fn *fn, void *arg)
     result = run_as("rv_sim_run", s, fn, arg);
     is_running = 0;
     last = s->sim.stats;
-    return s->sim.findings ? -ENOTRECOVERABLE : result;
+    return s->sim.findings || s->sim.doomed ? -ENOTRECOVERABLE : result;
 }
 
 int rv_sim_run(uint64_t seed, const rv_sim_options *opt, rv_fn *fn, void *arg)
@@ -142,7 +150,8 @@ int rv_sim_run(uint64_t seed, const rv_sim_options *opt, rv_fn *fn, void *arg)
     result = run_once(&s, fn, arg);
     if (result < 0) {
         snprintf(what, sizeof what, "%s (hash %016llx)",
-                 s.sim.findings ? "see above" : strerror(-result), (unsigned long long)last.hash);
+                 s.sim.findings || s.sim.doomed ? "see above" : strerror(-result),
+                 (unsigned long long)last.hash);
         say_seed(seed, what);
     }
     return result;
@@ -186,6 +195,10 @@ int rv_sim_seeds(uint64_t first, uint64_t count, const rv_sim_options *opt, rv_f
         return rv_sim_run(seed, opt, fn, arg);
     if (result == 0)
         result = options_seeds(&count);
+    if (count == 0) {
+        report("rv_sim_seeds: no seeds: the count, or REEVE_SEEDS, is 0");
+        return -EINVAL;
+    }
     for (uint64_t i = 0; i < count && result >= 0; i++) {
         result = rv_sim_run(first + i, opt, fn, arg);
         if (result >= 0 && i % SAME_AGAIN == 0)
@@ -240,42 +253,94 @@ void rv_sim_fail(const char *fmt, ...)
 
 /* ---- hosts ---- */
 
+/* A host's group is opened by a task of its own, its keeper, and not by the caller: there the next
+ * host's group would lie in this one's scope, and be cancelled with it. */
+static const struct wait_kind keep_kind = {.name = "a simulated host, until it is closed"};
+static const struct wait_kind open_kind = {.name = "rv_sim_host_open"};
+
+static int keep_host(void *arg)
+{
+    rv_sim_host *h = arg;
+    struct task *me = worker_self->task;
+
+    rv_name("keeper of host %u", h->number);
+    rv_group_open(&h->tasks, RV_NEVER);
+    h->keeper = me;
+    wait_wake(h->opener, 0);
+    (void)wait_park(me, &keep_kind, h, RV_NEVER);
+    return rv_group_close(&h->tasks, h->result);
+}
+
+static int start_keeper(rv_sim_host *h)
+{
+    struct task *me = worker_self->task;
+    int err, closed;
+
+    h->opener = me;
+    rv_group_open(&h->keeping, RV_NEVER);
+    err = rv_try_go(&h->keeping, keep_host, h);
+    if (err == 0)
+        return wait_park(me, &open_kind, h, RV_NEVER);
+    closed = rv_group_close(&h->keeping, 0);
+    return closed < 0 ? closed : err;
+}
+
 int rv_sim_host_open(rv_sim_host *h, const char *address)
 {
     struct sim *w = world("rv_sim_host_open");
     struct in_addr a;
-    int number;
+    int number, err;
 
-    if (inet_pton(AF_INET, address, &a) != 1 || ntohl(a.s_addr) >> 24 == 127 || a.s_addr == 0)
+    USAGE(h != NULL, "rv_sim_host_open: the host is NULL");
+    if (address == NULL || inet_pton(AF_INET, address, &a) != 1 || ntohl(a.s_addr) >> 24 == 127 ||
+        a.s_addr == 0)
         return -EINVAL;
     number = sim_host_boot(w, a.s_addr);
     if (number < 0)
         return number;
-    rv_group_open(&h->tasks, RV_NEVER);
-    h->number = (unsigned)number;
+    *h = (rv_sim_host){.number = (unsigned)number};
+    err = start_keeper(h);
+    if (err < 0) {
+        sim_host_stop(w, h->number);
+        return err;
+    }
     h->next = hosts;
     hosts = h;
     return 0;
 }
 
+static struct rv_sim_host **place_of(const rv_sim_host *h, const char *call)
+{
+    struct rv_sim_host **at = &hosts;
+
+    while (*at && *at != h)
+        at = &(*at)->next;
+    USAGE(*at != NULL, "%s: this host is not open", call);
+    return at;
+}
+
 int rv_sim_host_close(rv_sim_host *h, int result)
 {
     struct sim *w = world("rv_sim_host_close");
-    struct rv_sim_host **at = &hosts;
 
-    result = rv_group_close(&h->tasks, result);
-    while (*at != h) {
-        USAGE(*at != NULL, "rv_sim_host_close: this host is not open");
-        at = &(*at)->next;
-    }
-    *at = h->next;
+    place_of(h, "rv_sim_host_close");
+    USAGE(worker_self->task->scope == &h->keeping.scope,
+          "rv_sim_host_close: a host closes in the task that opened it, after what that has opened "
+          "since");
+    h->result = result;
+    wait_wake(h->keeper, 0);
+    result = rv_group_close(&h->keeping, 0);
+    *place_of(h, "rv_sim_host_close") = h->next;
     sim_host_stop(w, h->number);
     return result;
 }
 
 void rv_sim_power_cut(rv_sim_host *h)
 {
-    sim_host_cut(world("rv_sim_power_cut"), h->number);
+    struct sim *w = world("rv_sim_power_cut");
+
+    place_of(h, "rv_sim_power_cut");
+    sim_host_cut(w, h->number);
     rv_group_cancel(&h->tasks);
 }
 
@@ -283,7 +348,7 @@ static int address_of(const char *text, uint32_t *out)
 {
     struct in_addr a = {0};
 
-    if (strcmp(text, "*") != 0 && inet_pton(AF_INET, text, &a) != 1)
+    if (text == NULL || (strcmp(text, "*") != 0 && inet_pton(AF_INET, text, &a) != 1))
         return -EINVAL;
     *out = a.s_addr;
     return 0;

@@ -32,7 +32,7 @@ int sim_listen(struct kernel *k, int fd, int backlog)
         return -EINVAL;
     if (s->domain == AF_UNIX && s->here.len == 0)
         return -EINVAL;
-    err = sim_name_choose(w, s);
+    err = sim_name_choose(w, s, NULL);
     if (err < 0)
         return err;
     s->state = SIM_LISTENING;
@@ -284,14 +284,14 @@ long sim_connect(struct sim *w, struct sim_object *o, const struct sockaddr *add
         return -EALREADY;
     if (s->state == SIM_LISTENING || s->state == SIM_BROKEN)
         return s->domain == AF_UNIX ? -EINVAL : -EISCONN;
-    err = sim_name_read(w, s, addr, len, &s->aim);
+    err = sim_name_aim(w, s, addr, len, &s->aim);
     if (err < 0)
         return err == -EADDRNOTAVAIL ? -ENETUNREACH : err;
     if (s->type == SOCK_DGRAM)
         return sim_message_connect(w, s, &s->aim);
     if (s->domain == AF_UNIX)
         return connect_unix(w, s);
-    err = sim_name_choose(w, s);
+    err = sim_name_choose(w, s, &s->aim);
     if (err < 0)
         return err;
     s->state = SIM_CONNECTING;

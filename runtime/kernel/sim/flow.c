@@ -274,6 +274,11 @@ size_t sim_flow_unread(const struct sim_flow *f)
     return (size_t)(f->come - f->taken);
 }
 
+bool sim_flow_under_way(const struct sim_flow *f)
+{
+    return f->put != f->come || (f->ended && !f->end_has_come);
+}
+
 bool sim_flow_ended(const struct sim_flow *f)
 {
     return f->end_has_come;

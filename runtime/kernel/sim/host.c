@@ -96,12 +96,17 @@ int sim_host_boot(struct sim *w, uint32_t address)
     return at;
 }
 
-/* Whoever was connected finds out: by a word from the host once it is up again, or by nothing. */
+/* Who has sent something that did not get there sends it again, until a host that is up once more
+ * says that it knows of nothing, or for as long as one tries. Who only listens hears nothing, ever:
+ * that is what deadlines are for. */
 static void leave_peer(struct sim *w, struct sim_socket *s)
 {
     struct sim_socket *peer = s->peer;
 
     if (peer == NULL || peer->o.host == s->o.host || sim_keeps_messages(s))
+        return;
+    s->peer = peer->peer = NULL;
+    if (!sim_flow_under_way(s->in))
         return;
     sim_break_later(w, peer, sim_below(w, 2) ? ECONNRESET : ETIMEDOUT,
                     w->now + (int64_t)sim_below(w, SIM_GIVE_UP_NS));
@@ -130,5 +135,6 @@ void sim_host_cut(struct sim *w, unsigned host)
 void sim_host_stop(struct sim *w, unsigned host)
 {
     sim_tell(w, "stop", host, w->hosts[host].boots);
+    sim_find_open(w, host); /* now: nobody is to ask it of a host that is down */
     w->hosts[host].up = false;
 }

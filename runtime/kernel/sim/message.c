@@ -74,7 +74,8 @@ static ssize_t message_take(struct sim *w, struct sim_object *o, void *buf, size
     if (list_empty(&s->messages)) {
         if (connected_both_ways(s) && s->state != SIM_CONNECTED)
             return -ENOTCONN;
-        return s->no_read || (connected_both_ways(s) && s->peer == NULL) ? 0 : -EAGAIN;
+        /* datagrams: the end is for who may wait, and poll(2) has to tell of it */
+        return connected_both_ways(s) && (s->no_read || s->peer == NULL) ? 0 : -EAGAIN;
     }
     m = CONTAINER(s->messages.next, struct message, link);
     n = (ssize_t)(len < m->len ? len : m->len);
@@ -207,7 +208,7 @@ static ssize_t message_put(struct sim *w, struct sim_object *o, const void *buf,
 
 long sim_message_connect(struct sim *w, struct sim_socket *s, const struct sim_name *to)
 {
-    int err = sim_name_choose(w, s);
+    int err = sim_name_choose(w, s, to);
 
     if (err < 0)
         return err;
@@ -248,6 +249,8 @@ static void message_closed(struct sim *w, struct sim_object *o)
     sim_give_hope(w, s);
     list_remove(&s->on_names);
     list_remove(&s->on_hopeful);
+    if (connected_both_ways(s) && s->peer && !list_empty(&s->messages))
+        s->peer->error = ECONNRESET; /* who left it unread */
     while ((l = list_pop_front(&s->messages)))
         lose(w, CONTAINER(l, struct message, link));
     if (s->domain == AF_UNIX)

@@ -1,8 +1,8 @@
 /* name.c: the names of simulated sockets: who is bound where.
  *
  * Internet: a host's address, or any of its own, and a port; 127.0.0.0/8 and ::1 are whoever
- * speaks. Unix: a path, or an abstract name; a path is free again when its socket closes, since
- * there is no file.
+ * speaks, and who is bound there hears nobody from outside. Unix: a path, or an abstract name; a
+ * path is free again when its socket closes, since there is no file.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -29,6 +29,30 @@ static in_port_t *port_of(const struct sim_name *name)
     struct sim_name *n = (struct sim_name *)name;
 
     return n->at.ss_family == AF_INET ? &in4(n)->sin_port : &in6(n)->sin6_port;
+}
+
+static bool is_any(const struct sim_name *name)
+{
+    struct sim_name *n = (struct sim_name *)name;
+
+    return n->at.ss_family == AF_INET ? in4(n)->sin_addr.s_addr == htonl(INADDR_ANY)
+                                      : IN6_IS_ADDR_UNSPECIFIED(&in6(n)->sin6_addr);
+}
+
+static bool same_address(const struct sim_name *a, const struct sim_name *b)
+{
+    struct sim_name *n = (struct sim_name *)a, *m = (struct sim_name *)b;
+
+    return a->at.ss_family == AF_INET ? in4(n)->sin_addr.s_addr == in4(m)->sin_addr.s_addr
+                                      : IN6_ARE_ADDR_EQUAL(&in6(n)->sin6_addr, &in6(m)->sin6_addr);
+}
+
+static void set_address(struct sim_name *n, uint32_t address)
+{
+    if (n->at.ss_family == AF_INET)
+        in4(n)->sin_addr.s_addr = address;
+    else
+        in6(n)->sin6_addr = in6addr_loopback; /* no host has another one */
 }
 
 static int host_of_name(struct sim *w, const struct sim_socket *s, struct sim_name *n)
@@ -74,6 +98,16 @@ int sim_name_read(struct sim *w, const struct sim_socket *s, const struct sockad
     return 0;
 }
 
+int sim_name_aim(struct sim *w, const struct sim_socket *s, const struct sockaddr *addr,
+                 socklen_t len, struct sim_name *out)
+{
+    int err = sim_name_read(w, s, addr, len, out);
+
+    if (err == 0 && s->domain != AF_UNIX && is_any(out))
+        set_address(out, htonl(INADDR_LOOPBACK));
+    return err;
+}
+
 void sim_name_write(const struct sim_name *name, int domain, struct sockaddr *addr, socklen_t *len)
 {
     struct sim_name none = {.at.ss_family = (sa_family_t)domain, .len = sizeof(sa_family_t)};
@@ -106,12 +140,19 @@ bool sim_name_same(const struct sim_name *a, const struct sim_name *b)
     return *port_of(a) == *port_of(b);
 }
 
+/* Does it lead to who is bound there? And may two not be bound to them at once? */
+static bool meet(const struct sim_name *a, const struct sim_name *b)
+{
+    return sim_name_same(a, b) &&
+           (a->at.ss_family == AF_UNIX || is_any(a) || is_any(b) || same_address(a, b));
+}
+
 struct sim_socket *sim_name_find(struct sim *w, const struct sim_name *name, int type)
 {
     for (struct link *l = w->names.next; l != &w->names; l = l->next) {
         struct sim_socket *s = CONTAINER(l, struct sim_socket, on_names);
 
-        if ((type == 0 || s->type == type) && sim_name_same(&s->here, name) && sim_alive(w, &s->o))
+        if ((type == 0 || s->type == type) && meet(&s->here, name) && sim_alive(w, &s->o))
             return s;
     }
     return NULL;
@@ -158,16 +199,19 @@ int sim_name_bind(struct sim *w, struct sim_socket *s, const struct sim_name *na
     return 0;
 }
 
-int sim_name_choose(struct sim *w, struct sim_socket *s)
+int sim_name_choose(struct sim *w, struct sim_socket *s, const struct sim_name *to)
 {
     struct sim_name n = {.at.ss_family = (sa_family_t)s->domain, .host = s->o.host};
+    int err = 0;
 
-    if (s->domain == AF_UNIX || s->here.len)
+    if (s->domain == AF_UNIX)
         return 0;
     n.len = s->domain == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    if (s->domain == AF_INET)
-        in4(&n)->sin_addr.s_addr = w->hosts[n.host].address;
-    else
-        in6(&n)->sin6_addr = in6addr_loopback;
-    return sim_name_bind(w, s, &n);
+    if (s->here.len == 0)
+        err = sim_name_bind(w, s, &n);
+    if (err == 0 && to && is_any(&s->here))
+        set_address(&s->here, to->host == s->o.host && s->domain == AF_INET
+                                  ? in4((struct sim_name *)to)->sin_addr.s_addr
+                                  : w->hosts[s->o.host].address);
+    return err;
 }

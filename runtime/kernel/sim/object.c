@@ -143,6 +143,17 @@ int sim_close_number(struct sim *w, int fd)
     return 0;
 }
 
+void sim_find_open(struct sim *w, unsigned host)
+{
+    for (size_t i = 0; i < w->numbers_room && !w->options.leave_open; i++) {
+        const struct sim_object *o = w->numbers[i];
+
+        if (o && o->host == host && sim_alive(w, o))
+            sim_find(w, "descriptor %zu is still open: a %s, made by %s", i + SIM_FD_FIRST,
+                     o->class->name, o->maker[0] ? o->maker : "nobody");
+    }
+}
+
 /* ---- 0, 1 and 2 ---- */
 
 static short standard_ready(struct sim *w, struct sim_object *o)

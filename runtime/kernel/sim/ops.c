@@ -123,6 +123,8 @@ static long transfer(struct sim *w, struct sim_op *o)
     const struct kop *c = &o->copy;
     struct sim_object *f = o->object;
 
+    if (c->addr == NULL && c->len)
+        return -EFAULT;
     if (o->position >= 0) /* a ring looks when it begins, and puts it forth at the end */
         sim_file_seek(f, o->position);
     if (f->class->kind == FD_FILE)

@@ -6,7 +6,8 @@
  * Virtual time moves by a little at each look at the clock and each step, so that a loop that only
  * looks comes to an end; and to the next event, when a step may wait. When there is none, and no
  * time to wait for, nothing can ever happen: that is the room's verdict, and the worker's loop
- * ends the run in words. So a simulated program cannot hang.
+ * ends the run in words. Where tasks turn and turn and nothing comes of it, each step takes longer
+ * and longer, or time_max would be hours of real time away. So a simulated program cannot hang.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 #include "kernel/sim/sim.h"
 
 enum { LOOK_NS = 100, STEP_NS = 1000, FDS_MAX = 1024, DISK_BYTES = 64 << 20 };
+enum { TURNS_EACH = 10000, TURNS_DOUBLED = 14 };
 #define BEGIN_NS 1000000000000 /* of virtual time: nothing is due at zero */
 #define TIME_MAX_NS (24 * 3600 * RV_S)
 
@@ -29,7 +31,7 @@ static ssize_t sim_recv(struct kernel *k, int fd, void *buf, size_t len, int fla
     ssize_t n = sim_find_socket(w, fd, &o);
 
     if (n == 0)
-        n = o->class->take(w, o, buf, len, flags);
+        n = buf || len == 0 ? o->class->take(w, o, buf, len, flags) : -EFAULT;
     sim_tell(w, "recv", fd, n);
     return n;
 }
@@ -44,7 +46,7 @@ static ssize_t sim_send(struct kernel *k, int fd, const void *buf, size_t len, i
         sim_below(w, 8) == 0)
         n = -ENOBUFS;
     if (n == 0)
-        n = o->class->put(w, o, buf, len, flags);
+        n = buf || len == 0 ? o->class->put(w, o, buf, len, flags) : -EFAULT;
     sim_tell(w, "send", fd, n);
     return n;
 }
@@ -55,7 +57,9 @@ static ssize_t sim_read(struct kernel *k, int fd, void *buf, size_t len, off_t a
     struct sim_object *o;
     ssize_t n = sim_find_object(w, fd, &o);
 
-    if (n == 0 && o->class->kind == FD_FILE)
+    if (n == 0 && buf == NULL && len)
+        n = -EFAULT;
+    else if (n == 0 && o->class->kind == FD_FILE)
         n = sim_file_cached(w, o, buf, len, at);
     else if (n == 0 && len > 0)
         n = o->class->take(w, o, buf, len, 0);
@@ -70,7 +74,9 @@ static ssize_t sim_write(struct kernel *k, int fd, const void *buf, size_t len, 
     ssize_t n = sim_find_object(w, fd, &o);
 
     (void)at;
-    if (n == 0)
+    if (n == 0 && buf == NULL && len)
+        n = -EFAULT;
+    else if (n == 0)
         n = o->class->kind == FD_FILE ? -EAGAIN : o->class->put(w, o, buf, len, 0);
     sim_tell(w, "write", fd, n);
     return n;
@@ -127,14 +133,35 @@ static void happen(struct sim *w)
     }
 }
 
+/* The first time all tasks are cancelled, and have as long again to end. */
+/* The loop tells it, with all who wait; the run fails by it. */
+static void give_verdict(struct sim *w, const char *why)
+{
+    w->k.verdict = why;
+    w->config->doomed = true;
+}
+
 static bool over_time(struct sim *w)
 {
     if (w->now - w->began <= w->options.time_max)
         return false;
-    w->options.time_max = INT64_MAX;
-    w->k.verdict = "simulated: the run has lasted too long (rv_sim_options.time_max)";
-    sim_find(w, "the run has lasted too long");
+    if (w->over)
+        die("sim: the run goes on and on, although all its tasks were cancelled");
+    w->over = true;
+    w->options.time_max = clock_sum(w->now - w->began, w->options.time_max);
+    give_verdict(w, "sim: the run has lasted too long (rv_sim_options.time_max)");
     return true;
+}
+
+/* A step's own time: doubled with each TURNS_EACH of them in a row in which somebody was ready, and
+ * nothing came from the world. */
+static int64_t step_ns(struct sim *w, int64_t until)
+{
+    unsigned doubled;
+
+    w->turns = w->delivered == 0 && until <= w->now ? w->turns + 1 : 0;
+    doubled = w->turns / TURNS_EACH;
+    return (int64_t)STEP_NS << (doubled < TURNS_DOUBLED ? doubled : TURNS_DOUBLED);
 }
 
 static void sim_step(struct kernel *k, int64_t until)
@@ -142,16 +169,15 @@ static void sim_step(struct kernel *k, int64_t until)
     struct sim *w = sim_of(k);
 
     w->stats.steps++;
+    w->now += step_ns(w, until);
     w->delivered = 0;
-    w->now += STEP_NS;
     sim_hand_over(w);
     happen(w);
     while (w->delivered == 0 && w->now < until) {
         int64_t next = sim_next(w);
 
         if (next == CLOCK_NEVER && until == CLOCK_NEVER) {
-            k->verdict = "deadlock: all tasks asleep, nothing pending";
-            sim_find(w, "deadlock: in this world, nothing can happen any more");
+            give_verdict(w, "deadlock: all tasks asleep, nothing pending");
             return;
         }
         next = next < until ? next : until;
@@ -190,6 +216,7 @@ static int sim_open(struct kernel **out_k, const struct kernel_config *config, c
     w->k.room = &sim_room;
     w->config = config->sim;
     w->config->findings = 0;
+    w->config->doomed = false;
     w->options = w->config->options;
     w->options.fds_max = w->options.fds_max ? w->options.fds_max : FDS_MAX;
     w->options.disk_bytes = w->options.disk_bytes ? w->options.disk_bytes : DISK_BYTES;
@@ -229,16 +256,11 @@ static void let_time_pass(struct sim *w)
 
 static void close_all(struct sim *w)
 {
-    for (size_t i = 0; i < w->numbers_room; i++) {
-        struct sim_object *o = w->numbers[i];
-
-        if (o == NULL)
-            continue;
-        if (!w->options.leave_open && sim_alive(w, o))
-            sim_find(w, "descriptor %zu is still open: a %s, made by %s", i + SIM_FD_FIRST,
-                     o->class->name, o->maker[0] ? o->maker : "nobody");
-        sim_close_number(w, (int)i + SIM_FD_FIRST);
-    }
+    for (unsigned host = 0; host < w->host_count; host++)
+        sim_find_open(w, host);
+    for (size_t i = 0; i < w->numbers_room; i++)
+        if (w->numbers[i])
+            sim_close_number(w, (int)i + SIM_FD_FIRST);
 }
 
 static void audit(struct sim *w)

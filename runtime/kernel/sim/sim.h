@@ -40,9 +40,10 @@ enum {
 struct sim_config {
     uint64_t seed;
     rv_sim_options options;
-    bool traced;                      /* each event is a line on stderr */
-    rv_sim_stats stats;               /* filled in at the end */
-    unsigned findings;                /* of the audit, each told on stderr */
+    bool traced;        /* each event is a line on stderr */
+    rv_sim_stats stats; /* filled in at the end */
+    bool doomed;        /* nothing could happen any more, or it lasted too long: the loop told it */
+    unsigned findings;  /* of the audit, each told on stderr */
     unsigned (*host)(void *host_arg); /* whose task is running; NULL: the first host's */
     void *host_arg;
 };
@@ -168,7 +169,9 @@ struct sim {
     unsigned last_abstract; /* name */
     struct link names;      /* of struct sim_socket: bound ones */
     uint64_t cancels_back;
+    bool over;          /* it has lasted longer than it may, and was told so */
     unsigned delivered; /* calls of done() and event() in this step */
+    unsigned turns;     /* steps in a row that brought nothing, and that nobody waited for */
     rv_sim_stats stats;
 };
 
@@ -254,6 +257,8 @@ int sim_number_both(struct sim *w, struct sim_object *a, struct sim_object *b, i
 int sim_find_object(struct sim *w, int fd, struct sim_object **out_o);
 int sim_find_socket(struct sim *w, int fd, struct sim_object **out_o); /* -ENOTSOCK as well */
 int sim_close_number(struct sim *w, int fd);
+/* Those of a host that is up: each is told, and the run fails; unless they may be left open. */
+void sim_find_open(struct sim *w, unsigned host);
 bool sim_has_number(const struct sim *w, int fd); /* that no real kernel knows */
 void sim_make_standard(struct sim *w);
 bool sim_alive(const struct sim *w, const struct sim_object *o); /* its host is up */
@@ -289,6 +294,7 @@ size_t sim_flow_take(struct sim *w, struct sim_flow *f, void *buf, size_t len, b
 void sim_flow_end(struct sim *w, struct sim_flow *f);  /* behind what was put */
 void sim_flow_lose(struct sim *w, struct sim_flow *f); /* what has not arrived never will */
 size_t sim_flow_unread(const struct sim_flow *f);      /* arrived, not taken */
+bool sim_flow_under_way(const struct sim_flow *f);     /* something of it has not arrived */
 bool sim_flow_ended(const struct sim_flow *f);         /* the end has arrived */
 bool sim_flow_has_room(struct sim_flow *f);            /* enough to be called writable */
 

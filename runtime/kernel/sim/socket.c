@@ -42,7 +42,7 @@ static short stream_ready(struct sim *w, struct sim_object *o)
         bits |= POLLIN | POLLRDNORM;
     if (s->no_write || sim_flow_has_room(s->out))
         bits |= POLLOUT | POLLWRNORM;
-    if (no_more && s->no_write)
+    if (no_more && (s->no_write || (s->domain == AF_UNIX && s->peer == NULL)))
         bits |= POLLHUP;
     return (short)bits;
 }
@@ -90,6 +90,7 @@ static ssize_t stream_put(struct sim *w, struct sim_object *o, const void *buf, 
                           int flags)
 {
     struct sim_socket *s = sim_socket_of(o);
+    const struct sim_object *reader;
 
     if (s->error)
         return sim_take_error(s);
@@ -101,7 +102,8 @@ static ssize_t stream_put(struct sim *w, struct sim_object *o, const void *buf, 
         return s->domain == AF_UNIX && s->state != SIM_BROKEN ? -ENOTCONN : -EPIPE;
     if (s->no_write)
         return -EPIPE;
-    if (sim_flow_reader(s->out) == NULL)
+    reader = sim_flow_reader(s->out);
+    if (reader == NULL || !sim_alive(w, reader))
         return put_to_nobody(w, s, len);
     if (s->domain == AF_UNIX && s->peer && s->peer->no_read)
         return -EPIPE;
@@ -403,8 +405,14 @@ int sim_shutdown(struct kernel *k, int fd, int how)
         s->no_write = true;
         if (s->out)
             sim_flow_end(w, s->out);
+        if (s->domain != AF_UNIX && !sim_reachable(w, o->host, s->there.host))
+            sim_break_later(w, s, ETIMEDOUT, CLOCK_NEVER);
     }
     sim_changed(w, o);
+    if (s->peer && s->domain == AF_UNIX && s->type != SOCK_DGRAM) { /* one's end is the other's */
+        s->peer->no_read |= how != SHUT_RD;
+        s->peer->no_write |= how != SHUT_WR;
+    }
     if (s->peer)
         sim_changed(w, &s->peer->o);
     return 0;

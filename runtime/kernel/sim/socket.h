@@ -31,7 +31,9 @@ struct sim_name {
 };
 
 struct sim_option {
-    int level, name, value;
+    int level, name;
+    socklen_t len;
+    unsigned char value[16]; /* an int, mostly; the longest is a struct timeval */
 };
 
 struct sim_socket {
@@ -84,6 +86,9 @@ void sim_give_hope(struct sim *w, struct sim_socket *s);
 /* name.c: 0, or -errno. */
 int sim_name_read(struct sim *w, const struct sim_socket *s, const struct sockaddr *addr,
                   socklen_t len, struct sim_name *out);
+/* Whom to speak to: any address is then one's own. */
+int sim_name_aim(struct sim *w, const struct sim_socket *s, const struct sockaddr *addr,
+                 socklen_t len, struct sim_name *out);
 void sim_name_write(const struct sim_name *name, int domain, struct sockaddr *addr, socklen_t *len);
 bool sim_is_path(const struct sim_name *name);
 bool sim_name_same(const struct sim_name *a, const struct sim_name *b);
@@ -91,7 +96,8 @@ bool sim_name_same(const struct sim_name *a, const struct sim_name *b);
 int sim_name_type(const struct sim_name *name, int type);
 struct sim_socket *sim_name_find(struct sim *w, const struct sim_name *name, int type);
 int sim_name_bind(struct sim *w, struct sim_socket *s, const struct sim_name *name);
-int sim_name_choose(struct sim *w, struct sim_socket *s); /* where none was bound */
+/* Of a socket that was bound to none, or to any address and now speaks to somebody (or NULL). */
+int sim_name_choose(struct sim *w, struct sim_socket *s, const struct sim_name *to);
 
 /* connect.c */
 void sim_listener_closed(struct sim *w, struct sim_socket *s);
