@@ -52,7 +52,7 @@ typedef int rv_fn(void *arg); /* 0, or -errno: fails its group */
 /* A field that is zero is taken from its REEVE_ variable, and where that is not set, from the
  * default. */
 typedef struct rv_options {
-    const char *backend;   /* REEVE_BACKEND: "auto", "uring" or "epoll" */
+    const char *backend;   /* REEVE_BACKEND: "auto", "uring", "epoll" or "sim" */
     size_t stack_bytes;    /* REEVE_STACK: usable bytes of a task's stack; 64K */
     size_t tasks_max;      /* REEVE_TASKS_MAX: live tasks, started or not; unlimited */
     unsigned ring_entries; /* REEVE_RING: submission queue; 256 */

@@ -425,6 +425,8 @@ int sim_getsockname(struct kernel *k, int fd, struct sockaddr *addr, socklen_t *
 
     if (err < 0)
         return err;
+    if (addr == NULL || len == NULL)
+        return -EFAULT;
     sim_name_write(&sim_socket_of(o)->here, sim_socket_of(o)->domain, addr, len);
     return 0;
 }
@@ -440,6 +442,8 @@ int sim_getpeername(struct kernel *k, int fd, struct sockaddr *addr, socklen_t *
     s = sim_socket_of(o);
     if (s->state != SIM_CONNECTED)
         return -ENOTCONN;
+    if (addr == NULL || len == NULL)
+        return -EFAULT;
     sim_name_write(&s->there, s->domain, addr, len);
     return 0;
 }
