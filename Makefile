@@ -356,9 +356,9 @@ check-arch: ## the ports of all CPUs that can be run here, under qemu where it m
 check-kernels: ## the tests on other kernels, in emulated machines; A='linux-image-arm64 ...'
 	$(Q)T='$(T)' tests/check-kernels.sh $(A)
 
-SEEDS ?= 10000
+SEEDS ?=
 sim: $(scenarios) ## run the scenarios: SEEDS=100000 SCENARIO=echo A='--seconds 170 --coverage'
-	$(Q)$(still) $(scenarios) --seeds $(SEEDS) --jobs $(JOBS) \
+	$(Q)$(still) $(scenarios) --jobs $(JOBS) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(SCENARIO),--scenario $(SCENARIO)) $(A)
 
 # ---- style ----

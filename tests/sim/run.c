@@ -1,7 +1,8 @@
 /* run.c: runs the scenarios with as many seeds as are asked for, or as fit into a time.
  *
- *   run --seeds 100000 [--scenario NAME]   so many, spread over the scenarios; or --seconds 170
- *                                          and --first 1000, --jobs 2, --failures 1 (then it stops)
+ *   run --seeds 100000 [--scenario NAME]   so many, spread over the scenarios; or --seconds 170;
+ *                                          of both, what is over first. And --first 1000,
+ *                                          --jobs 2, --failures 1 (then it stops)
  *   run --list                             their names and what they promise
  *   run NAME FIRST COUNT                   one scenario with these seeds, in this process
  *
@@ -21,7 +22,7 @@
 #include "tests/sim/coverage.h"
 #include "tests/sim/scenario.h"
 
-enum { CHUNK = 200, FIRST_CHUNK = 20, JOBS_MOST = 64, SECONDS_MOST = 60 };
+enum { CHUNK = 200, FIRST_CHUNK = 20, JOBS_MOST = 64, SECONDS_MOST = 60, SEEDS_USUAL = 10000 };
 #define PEACE (RV_SIM_ERRORS | RV_SIM_RESETS | RV_SIM_LOSS | RV_SIM_PARTITIONS | RV_SIM_DISK_ERRORS)
 
 static struct scenario *first_scenario;
@@ -259,7 +260,6 @@ static int read_plan(struct plan *p, int argc, char **argv)
         if (strcmp(argv[i - 1], "--seeds") == 0) {
             p->seeds = strtoull(value, NULL, 10);
         } else if (strcmp(argv[i - 1], "--seconds") == 0) {
-            p->seeds = UINT64_MAX;
             p->until = clock_sum(clock_now(), atoll(value) * RV_S);
         } else if (strcmp(argv[i - 1], "--first") == 0) {
             p->first = strtoull(value, NULL, 10);
@@ -274,13 +274,14 @@ static int read_plan(struct plan *p, int argc, char **argv)
             return usage();
         }
     }
+    if (p->seeds == 0)
+        p->seeds = p->until == CLOCK_NEVER ? SEEDS_USUAL : UINT64_MAX;
     return p->jobs < 1 || p->jobs > JOBS_MOST ? usage() : 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct plan plan = {
-        .first = 1, .seeds = 8000, .until = CLOCK_NEVER, .jobs = 2, .failures_most = 10};
+    struct plan plan = {.first = 1, .until = CLOCK_NEVER, .jobs = 2, .failures_most = 10};
     bool peace;
 
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
