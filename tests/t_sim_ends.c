@@ -4,8 +4,6 @@
 #include "reeve_sim.h"
 #include "tests/tap.h"
 
-static const rv_sim_options calm = {.without = RV_SIM_ALL};
-
 static int turn(void *unused)
 {
     int err;
