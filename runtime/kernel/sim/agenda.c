@@ -11,13 +11,16 @@
 
 #include "kernel/sim/sim.h"
 
-void *sim_alloc(size_t size)
+void *sim_had(void *p)
 {
-    void *p = calloc(1, size);
-
     if (p == NULL)
         die("sim: no memory for the simulated world");
     return p;
+}
+
+void *sim_alloc(size_t size)
+{
+    return sim_had(calloc(1, size));
 }
 
 /* ---- events ---- */
@@ -30,14 +33,10 @@ static bool before(const struct sim_event *a, const struct sim_event *b)
 static void make_room(struct sim_agenda *a)
 {
     size_t room = a->room ? a->room * 2 : 64;
-    struct sim_event **heap;
 
     if (a->count < a->room)
         return;
-    heap = realloc(a->heap, room * sizeof *heap);
-    if (heap == NULL)
-        die("sim: no memory for the simulated world");
-    a->heap = heap;
+    a->heap = sim_had(realloc(a->heap, room * sizeof(struct sim_event *)));
     a->room = room;
 }
 

@@ -49,7 +49,6 @@ static struct sim_socket *pop(struct sim_socket *listener)
         return NULL;
     s = CONTAINER(l, struct sim_socket, on_backlog);
     listener->waiting--;
-    s->listener = NULL;
     return s;
 }
 
@@ -106,15 +105,6 @@ long sim_accept(struct sim *w, struct sim_object *o, struct sockaddr *addr, sock
 
 /* ---- connecting ---- */
 
-static void fail(struct sim *w, struct sim_socket *s, int error)
-{
-    if (s->state != SIM_CONNECTING)
-        return;
-    s->state = SIM_NEW;
-    s->error = error;
-    sim_changed(w, &s->o);
-}
-
 static bool full(const struct sim_socket *listener)
 {
     return listener->waiting > listener->waiting_max;
@@ -135,7 +125,6 @@ static void admit(struct sim *w, struct sim_socket *listener, struct sim_socket 
         s->here = client->aim;
     s->state = SIM_CONNECTED;
     sim_join(w, s, client);
-    s->listener = listener;
     listener->waiting++;
     list_push_back(&listener->backlog, &s->on_backlog);
     sim_changed(w, &listener->o);
@@ -155,12 +144,10 @@ static void answered(struct sim *w, struct sim_event *e)
     struct sim_socket *s = c->client;
 
     if (!s->o.is_closed && s->state == SIM_CONNECTING) {
-        if (c->answer) {
-            fail(w, s, c->answer);
-        } else {
-            s->state = SIM_CONNECTED;
-            sim_changed(w, &s->o);
-        }
+        s->state = c->answer ? SIM_NEW : SIM_CONNECTED;
+        if (c->answer)
+            s->error = c->answer;
+        sim_changed(w, &s->o);
     }
     sim_drop(w, &s->o);
     free(c);
@@ -250,12 +237,8 @@ static long progress(struct sim *w, struct sim_socket *s)
     }
     if (s->state == SIM_CONNECTING)
         return -EINPROGRESS;
-    if (s->error) {
-        int error = s->error;
-
-        s->error = 0;
-        return -error;
-    }
+    if (s->error)
+        return sim_take_error(s);
     return s->state == SIM_CONNECTED ? 0 : -ECONNABORTED;
 }
 

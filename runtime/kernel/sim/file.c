@@ -106,12 +106,7 @@ static ssize_t no_take(struct sim *w, struct sim_object *o, void *buf, size_t le
 
 static ssize_t no_put(struct sim *w, struct sim_object *o, const void *buf, size_t len, int flags)
 {
-    (void)w;
-    (void)o;
-    (void)buf;
-    (void)len;
-    (void)flags;
-    return -EOPNOTSUPP;
+    return no_take(w, o, (void *)buf, len, flags);
 }
 
 const struct sim_class file_class = {
@@ -174,6 +169,14 @@ void sim_file_seek(struct sim_object *o, int64_t at)
     open_file_of(o)->position = at;
 }
 
+static ssize_t give(struct open_file *f, void *buf, size_t len, int64_t at, bool at_position)
+{
+    content_read(&f->file->now, buf, len, at);
+    if (at_position)
+        f->position += (int64_t)len;
+    return (ssize_t)len;
+}
+
 long sim_file_read(struct sim *w, struct sim_object *o, void *buf, size_t len, int64_t at)
 {
     struct open_file *f = open_file_of(o);
@@ -185,10 +188,7 @@ long sim_file_read(struct sim *w, struct sim_object *o, void *buf, size_t len, i
     len = readable(w, f, len, at);
     if (len == 0)
         return -EIO;
-    content_read(&f->file->now, buf, len, at);
-    if (at_position)
-        f->position += (int64_t)len;
-    return (long)len;
+    return give(f, buf, len, at, at_position);
 }
 
 ssize_t sim_file_cached(struct sim *w, struct sim_object *o, void *buf, size_t len, int64_t at)
@@ -208,10 +208,7 @@ ssize_t sim_file_cached(struct sim *w, struct sim_object *o, void *buf, size_t l
     len = content_cached(&f->file->now, len, at);
     if (len == 0)
         return -EAGAIN;
-    content_read(&f->file->now, buf, len, at);
-    if (at_position)
-        f->position += (int64_t)len;
-    return (ssize_t)len;
+    return give(f, buf, len, at, at_position);
 }
 
 static int sync_open_file(struct sim *w, struct open_file *f, bool data_only)

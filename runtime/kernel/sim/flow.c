@@ -54,9 +54,7 @@ struct sim_flow *sim_flow_new(struct sim *w, size_t room, unsigned from, unsigne
     if (sim_chance(w, RV_SIM_STALLS)) /* not below what a pipe takes in one piece */
         room = PIPE_BUF << sim_below(w, 3);
     f = sim_alloc(sizeof *f);
-    f->bytes = malloc(room); /* not cleared: it is written before it is read */
-    if (f->bytes == NULL)
-        die("sim: no memory for the simulated world");
+    f->bytes = sim_had(malloc(room)); /* not cleared: it is written before it is read */
     f->room = room;
     f->from = from;
     f->to = to;

@@ -53,12 +53,9 @@ int sim_ready(struct sim *w, struct sim_object *o)
 static void more_numbers(struct sim *w)
 {
     size_t room = w->numbers_room ? w->numbers_room * 2 : 64;
-    struct sim_object **numbers = realloc(w->numbers, room * sizeof(struct sim_object *));
 
-    if (numbers == NULL)
-        die("sim: no memory for the simulated world");
-    memset(numbers + w->numbers_room, 0, (room - w->numbers_room) * sizeof(struct sim_object *));
-    w->numbers = numbers;
+    w->numbers = sim_had(realloc(w->numbers, room * sizeof(struct sim_object *)));
+    memset(w->numbers + w->numbers_room, 0, (room - w->numbers_room) * sizeof(struct sim_object *));
     w->numbers_room = room;
 }
 

@@ -58,6 +58,12 @@ static void check_memory(const struct sim_op *o)
 
 /* ---- the last word ---- */
 
+/* When what is decided now is heard of: at once, where the world keeps to the order. */
+static int64_t soon(struct sim *w)
+{
+    return sim_has(w, RV_SIM_ORDER) ? w->now + sim_span(w, WORD_NS) : w->now;
+}
+
 static void let_go(struct sim *w, struct sim_op *o)
 {
     if (!o->holds_open)
@@ -112,7 +118,7 @@ static void decide(struct sim *w, struct sim_op *o, long result)
         sim_connect_cancelled(o->object);
     sim_tell(w, names[o->copy.code], (int64_t)o->number, result);
     o->event.happen = back;
-    sim_at(w, &o->event, w->now + (sim_has(w, RV_SIM_ORDER) ? sim_span(w, WORD_NS) : 0));
+    sim_at(w, &o->event, soon(w));
     let_go(w, o);
 }
 
@@ -260,7 +266,7 @@ void sim_changed(struct sim *w, struct sim_object *o)
     o->looking = true;
     o->look.happen = look;
     sim_hold(o);
-    sim_at(w, &o->look, w->now + (sim_has(w, RV_SIM_ORDER) ? sim_span(w, WORD_NS) : 0));
+    sim_at(w, &o->look, soon(w));
 }
 
 /* ---- handing over ---- */
@@ -372,7 +378,7 @@ static void cancel_lands(struct sim *w, struct sim_event *e)
                    : -ECANCELED);
     }
     o->cancel.happen = cancel_is_back;
-    sim_at(w, &o->cancel, w->now + (sim_has(w, RV_SIM_ORDER) ? sim_span(w, WORD_NS) : 0));
+    sim_at(w, &o->cancel, soon(w));
 }
 
 static struct sim_op *find(struct link *head, const struct kop *op)
@@ -405,8 +411,7 @@ void sim_cancel(struct kernel *k, struct kop *op)
     w->stats.cancels++;
     o->cancel.happen = cancel_lands;
     /* the end of a watch is handed over in time for the close behind it: fd.c */
-    sim_at(w, &o->cancel,
-           w->now + (op->code != KOP_WATCH && sim_has(w, RV_SIM_ORDER) ? sim_span(w, WORD_NS) : 0));
+    sim_at(w, &o->cancel, op->code == KOP_WATCH ? w->now : soon(w));
 }
 
 /* Watches outlive the runtime's interest in them: the room ends them as a ring does that is closed,

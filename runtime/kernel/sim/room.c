@@ -24,14 +24,20 @@ enum { TURNS_EACH = 10000, TURNS_DOUBLED = 14 };
 
 /* ---- calls that never wait ---- */
 
+/* err, or what a kernel says of a buffer that is none. */
+static ssize_t with_buffer(ssize_t err, const void *buf, size_t len)
+{
+    return err == 0 && buf == NULL && len ? -EFAULT : err;
+}
+
 static ssize_t sim_recv(struct kernel *k, int fd, void *buf, size_t len, int flags)
 {
     struct sim *w = sim_of(k);
     struct sim_object *o;
-    ssize_t n = sim_find_socket(w, fd, &o);
+    ssize_t n = with_buffer(sim_find_socket(w, fd, &o), buf, len);
 
     if (n == 0)
-        n = buf || len == 0 ? o->class->take(w, o, buf, len, flags) : -EFAULT;
+        n = o->class->take(w, o, buf, len, flags);
     sim_tell(w, "recv", fd, n);
     return n;
 }
@@ -40,13 +46,13 @@ static ssize_t sim_send(struct kernel *k, int fd, const void *buf, size_t len, i
 {
     struct sim *w = sim_of(k);
     struct sim_object *o;
-    ssize_t n = sim_find_socket(w, fd, &o);
+    ssize_t n = with_buffer(sim_find_socket(w, fd, &o), buf, len);
 
     if (n == 0 && o->class->kind != FD_SOCKET && sim_chance(w, RV_SIM_ERRORS) &&
         sim_below(w, 8) == 0)
         n = -ENOBUFS;
     if (n == 0)
-        n = buf || len == 0 ? o->class->put(w, o, buf, len, flags) : -EFAULT;
+        n = o->class->put(w, o, buf, len, flags);
     sim_tell(w, "send", fd, n);
     return n;
 }
@@ -55,11 +61,9 @@ static ssize_t sim_read(struct kernel *k, int fd, void *buf, size_t len, off_t a
 {
     struct sim *w = sim_of(k);
     struct sim_object *o;
-    ssize_t n = sim_find_object(w, fd, &o);
+    ssize_t n = with_buffer(sim_find_object(w, fd, &o), buf, len);
 
-    if (n == 0 && buf == NULL && len)
-        n = -EFAULT;
-    else if (n == 0 && o->class->kind == FD_FILE)
+    if (n == 0 && o->class->kind == FD_FILE)
         n = sim_file_cached(w, o, buf, len, at);
     else if (n == 0 && len > 0)
         n = o->class->take(w, o, buf, len, 0);
@@ -71,12 +75,10 @@ static ssize_t sim_write(struct kernel *k, int fd, const void *buf, size_t len, 
 {
     struct sim *w = sim_of(k);
     struct sim_object *o;
-    ssize_t n = sim_find_object(w, fd, &o);
+    ssize_t n = with_buffer(sim_find_object(w, fd, &o), buf, len);
 
     (void)at;
-    if (n == 0 && buf == NULL && len)
-        n = -EFAULT;
-    else if (n == 0)
+    if (n == 0)
         n = o->class->kind == FD_FILE ? -EAGAIN : o->class->put(w, o, buf, len, 0);
     sim_tell(w, "write", fd, n);
     return n;
@@ -133,7 +135,6 @@ static void happen(struct sim *w)
     }
 }
 
-/* The first time all tasks are cancelled, and have as long again to end. */
 /* The loop tells it, with all who wait; the run fails by it. */
 static void give_verdict(struct sim *w, const char *why)
 {
@@ -141,6 +142,7 @@ static void give_verdict(struct sim *w, const char *why)
     w->config->doomed = true;
 }
 
+/* The first time all tasks are cancelled, and have as long again to end. */
 static bool over_time(struct sim *w)
 {
     if (w->now - w->began <= w->options.time_max)
@@ -215,8 +217,6 @@ static int sim_open(struct kernel **out_k, const struct kernel_config *config, c
     (void)out_why;
     w->k.room = &sim_room;
     w->config = config->sim;
-    w->config->findings = 0;
-    w->config->doomed = false;
     w->options = w->config->options;
     w->options.fds_max = w->options.fds_max ? w->options.fds_max : FDS_MAX;
     w->options.disk_bytes = w->options.disk_bytes ? w->options.disk_bytes : DISK_BYTES;

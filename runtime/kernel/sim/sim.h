@@ -224,7 +224,8 @@ void sim_tell(struct sim *w, const char *what, int64_t a, int64_t b);
 void sim_find(struct sim *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The world's memory is the test's own: without it there is nothing to go on with. */
-void *sim_alloc(size_t size);
+void *sim_had(void *p);       /* p, which an allocation gave */
+void *sim_alloc(size_t size); /* zeroed */
 
 /* ---- agenda ---- */
 

@@ -51,7 +51,6 @@ struct sim_socket {
     struct sim_flow *in, *out;
     struct link backlog; /* listening: of on_backlog, oldest first */
     struct link on_backlog;
-    struct sim_socket *listener; /* while in its backlog */
     unsigned waiting, waiting_max;
     struct link hopeful; /* of on_hopeful: who is told when this queue has room again */
     struct link on_hopeful;
