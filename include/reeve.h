@@ -58,7 +58,15 @@ typedef struct rv_options {
     unsigned ring_entries; /* REEVE_RING: submission queue; 256 */
     unsigned cq_entries;   /* REEVE_CQ: completion queue; 4096 */
     bool wipe_stacks;      /* REEVE_WIPE=1: a finished task's stack is zeroed before the next use */
+    unsigned workers;      /* REEVE_WORKERS: a number, or RV_WORKERS_AUTO ("auto"); 1 */
+    bool pin_workers;      /* REEVE_PIN=1: each worker keeps to a CPU of its own */
+    unsigned watchdog_ms;  /* REEVE_WATCHDOG: a task that keeps its worker so long is named on
+                              stderr; 100 with several workers, else never. RV_WATCHDOG_OFF */
 } rv_options;
+
+/* As many as this process may use CPUs at once: its affinity, and its cgroup's quota. */
+#define RV_WORKERS_AUTO (~0u)
+#define RV_WATCHDOG_OFF (~0u)
 
 /* Runs fn as the first task and returns its result when it ends. Negative before fn ran: the
  * runtime could not start, and stderr says why. -EDEADLK: every task slept and nothing could
@@ -78,7 +86,7 @@ typedef struct rv_scope rv_scope; /* caller-allocated; opening cannot fail */
 void rv_scope_open(rv_scope *s, rv_time deadline);
 /* A shield: outer cancels wait outside; give it a deadline. */
 void rv_shield_open(rv_scope *s, rv_time deadline);
-void rv_cancel(rv_scope *s); /* from any task of the worker */
+void rv_cancel(rv_scope *s); /* from any task; waits, if the scope is another worker's */
 bool rv_cancelled(void);
 /* Pass the body's result through. A cancellation that this scope caused ends here:
  * its deadline becomes -ETIMEDOUT, its rv_cancel becomes 0. */
@@ -87,7 +95,10 @@ int rv_scope_close(rv_scope *s, int result);
 /* ---- groups: every task has one ---- */
 
 typedef struct rv_group rv_group; /* caller-allocated; a scope and the tasks in it */
-void rv_group_open(rv_group *g, rv_time deadline);
+void rv_group_open(rv_group *g, rv_time deadline); /* its tasks run on this worker */
+/* Its tasks start on any worker, and stay there: idle workers take those that have not started.
+ * Whatever a task opens and spawns itself is on its own worker. */
+void rv_spread_open(rv_group *g, rv_time deadline);
 void rv_group_limit(rv_group *g, size_t live_max); /* rv_go then waits for room */
 void rv_group_stack(rv_group *g, size_t bytes);    /* usable stack of tasks spawned from now on */
 /* Tasks spawned from now on have a floating-point environment of their own. */
@@ -110,9 +121,40 @@ int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const
 /* result >= 0: join all. Negative: cancel all, then join. Always joins. Returns the first error. */
 RV_WAITS int rv_group_close(rv_group *g, int result);
 
+/* As rv_go, on that worker. Of the same worker: as in any group. */
+#define rv_go_on(g, worker, fn, arg) rv_go_on_at((g), (worker), (fn), (arg), RV_SITE(fn))
+void rv_go_on_at(rv_group *g, unsigned worker, rv_fn *fn, void *arg, const char *site);
+
 /* This task's name, in dumps and reports. */
 void rv_name(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t rv_id(void);
+
+/* ---- many workers: each is a thread, with a ring, stacks and tasks of its own ---- */
+
+unsigned rv_workers(void); /* of this runtime */
+unsigned rv_worker(void);  /* the one that this task is on: 0 to rv_workers() - 1 */
+/* Runs fn as a task of that worker and waits for it: its result. A cancel reaches it there. */
+#define rv_on(worker, fn, arg) rv_on_at((worker), (fn), (arg), RV_SITE(fn))
+RV_WAITS int rv_on_at(unsigned worker, rv_fn *fn, void *arg, const char *site);
+
+/* ---- other threads: those that run no tasks, and want some run ---- */
+
+typedef struct rv_runtime rv_runtime;
+
+/* The one this task is in: valid until its rv_run() returns. */
+rv_runtime *rv_runtime_self(void);
+/* One on threads of its own, without a first task. */
+int rv_runtime_new(rv_runtime **out_rt, const rv_options *opt);
+/* Cancels what was posted, waits for it, ends the threads. Nobody may use rt from here on. */
+void rv_runtime_free(rv_runtime *rt);
+/* From any thread, and never waits: fn runs as a task, with its own copy of len bytes. It has no
+ * group that would hear of a failure: stderr does. -ECANCELED: the runtime is ending; -ENOMEM. */
+#define rv_runtime_post(rt, fn, arg, len) rv_runtime_post_at((rt), (fn), (arg), (len), RV_SITE(fn))
+int rv_runtime_post_at(rv_runtime *rt, rv_fn *fn, const void *arg, size_t len, const char *site);
+/* From a thread that runs no tasks: runs fn as a task, and blocks the thread until it has ended:
+ * its result. */
+#define rv_runtime_call(rt, fn, arg) rv_runtime_call_at((rt), (fn), (arg), RV_SITE(fn))
+int rv_runtime_call_at(rv_runtime *rt, rv_fn *fn, void *arg, const char *site);
 
 /* ---- files and sockets: the POSIX names with the POSIX arguments ---- */
 
@@ -162,7 +204,7 @@ struct rv_scope {
     rv_time due;          /* over from here on: its own and all outer deadlines, cancels */
     unsigned char called; /* rv_cancel came, and before the deadline */
     unsigned char shield;
-    unsigned char in_group; /* this is rv_group.scope */
+    unsigned char in_group; /* this is rv_group.scope, and of which kind */
 };
 
 struct rv_group {
@@ -170,6 +212,7 @@ struct rv_group {
     void *room_first; /* rv_go calls that wait for room, oldest first */
     void *room_last;
     rv_group *next; /* while a cancel spreads: groups still to visit */
+    void *away;     /* the parts of it that other workers have */
     size_t live;    /* children, started or not */
     size_t live_max;
     int error;             /* the first child's error */

@@ -49,6 +49,18 @@ static inline void list_remove(struct link *l)
     list_init(l);
 }
 
+/* All of `from`, in its order, before what is in `to`. */
+static inline void list_splice_front(struct link *to, struct link *from)
+{
+    if (list_empty(from))
+        return;
+    from->prev->next = to->next;
+    to->next->prev = from->prev;
+    to->next = from->next;
+    from->next->prev = to;
+    list_init(from);
+}
+
 static inline struct link *list_pop_front(struct link *head)
 {
     struct link *l = head->next;
