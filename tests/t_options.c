@@ -2,11 +2,23 @@
  * that makes no sense is refused with a line that names it, and a variable that nobody knows is
  * pointed out.
  */
+// LINK: -Wl,--wrap=cpus_allowed
 #include "child.h"
 
+#include "base/cpus.h"
 #include "reeve.h"
 #include "sched/options.h"
 #include "sched/worker.h"
+
+/* Of the machine, as cpus_allowed() sees it; 0: the real one's, as it is. */
+static unsigned pretended_cpus;
+
+unsigned __real_cpus_allowed(void);
+unsigned __wrap_cpus_allowed(void);
+unsigned __wrap_cpus_allowed(void)
+{
+    return pretended_cpus ? pretended_cpus : __real_cpus_allowed();
+}
 
 static int nothing(void *arg)
 {
@@ -59,6 +71,27 @@ static const struct setting settings[] = {
     {"REEVE_GUARD", "auto", NULL},
     {"REEVE_GUARD", "mprotect", NULL},
     {"REEVE_GUARD", "none", ": \"auto\", \"madvise\" and \"mprotect\" are understood"},
+    {"REEVE_WORKERS", "1", NULL},
+    {"REEVE_WORKERS", "2", NULL},
+    {"REEVE_WORKERS", "256", NULL},
+    {"REEVE_WORKERS", "auto", NULL},
+    {"REEVE_WORKERS", "0", COUNT_WORDS "1 to 256 or \"auto\" is expected"},
+    {"REEVE_WORKERS", "257", COUNT_WORDS "1 to 256 or \"auto\" is expected"},
+    {"REEVE_WORKERS", "4294967295", COUNT_WORDS "1 to 256"}, /* RV_WORKERS_AUTO is a field's */
+    {"REEVE_WORKERS", "", COUNT_WORDS "1 to 256"},
+    {"REEVE_WORKERS", "Auto", COUNT_WORDS "1 to 256"},
+    {"REEVE_WORKERS", "auto ", COUNT_WORDS "1 to 256"},
+    {"REEVE_WORKERS", "off", COUNT_WORDS "1 to 256"},
+    {"REEVE_PIN", "0", NULL},
+    {"REEVE_PIN", "1", NULL},
+    {"REEVE_PIN", "yes", ": \"0\" and \"1\" are understood"},
+    {"REEVE_WATCHDOG", "1", NULL},
+    {"REEVE_WATCHDOG", "3600000", NULL},
+    {"REEVE_WATCHDOG", "off", NULL},
+    {"REEVE_WATCHDOG", "0", COUNT_WORDS "1 to 3600000 or \"off\" is expected"},
+    {"REEVE_WATCHDOG", "3600001", COUNT_WORDS "1 to 3600000"},
+    {"REEVE_WATCHDOG", "4294967295", COUNT_WORDS "1 to 3600000"},
+    {"REEVE_WATCHDOG", "auto", COUNT_WORDS "1 to 3600000"},
     {"REEVE_BACKEND", "auto", NULL},
     {"REEVE_BACKEND", "epoll", NULL},
     {"REEVE_LOG", "0", NULL},
@@ -86,7 +119,8 @@ TEST(each_variable_s_good_values_are_taken_and_its_bad_ones_refused_by_name)
 {
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         const struct setting *s = &settings[i];
-        bool big = strchr(s->value, 'G') || strcmp(s->value, "64K") == 0;
+        bool big =
+            strchr(s->value, 'G') || strcmp(s->value, "64K") == 0 || strcmp(s->value, "256") == 0;
         struct child o = child_result(s->refused || big ? read_only : run_with, (void *)s);
         char words[128];
 
@@ -138,12 +172,19 @@ TEST(fields_out_of_range_are_refused_too)
         const char *words;
     } bad[] = {
         {{.stack_bytes = 100},
-         "rv_options: 100 is out of range; from 16384 to 2147483648, as for "
+         "rv_options.stack_bytes: 100 is out of range; from 16384 to 2147483648, as for "
          "REEVE_STACK"},
-        {{.stack_bytes = SIZE_MAX}, "as for REEVE_STACK"},
-        {{.ring_entries = 1}, "as for REEVE_RING"},
+        {{.stack_bytes = SIZE_MAX}, "rv_options.stack_bytes: 18446744073709551615 is out of range"},
+        {{.ring_entries = 1}, "rv_options.ring_entries: 1 is out of range"},
         {{.ring_entries = 1u << 31}, "as for REEVE_RING"},
-        {{.cq_entries = 1u << 31}, "as for REEVE_CQ"},
+        {{.cq_entries = 1u << 31}, "rv_options.cq_entries: 2147483648 is out of range"},
+        {{.workers = 257},
+         "rv_options.workers: 257 is out of range; from 1 to 256 or RV_WORKERS_AUTO, as for "
+         "REEVE_WORKERS"},
+        {{.workers = RV_WORKERS_AUTO - 1}, "as for REEVE_WORKERS"},
+        {{.watchdog_ms = 3600001},
+         "rv_options.watchdog_ms: 3600001 is out of range; from 1 to 3600000 or RV_WATCHDOG_OFF, "
+         "as for REEVE_WATCHDOG"},
         {{.backend = "epol"}, "backend \"epol\" is unknown"},
     };
 
@@ -208,6 +249,94 @@ TEST(a_field_beats_its_variable_which_beats_the_default)
     check_precedence(); /* what is not asked is not judged */
 }
 
+/* ---- workers ---- */
+
+/* What is made of the fields, where the variables are as they are. */
+static struct settings read_fields(rv_options given)
+{
+    struct settings s = {0};
+
+    CHECK_EQ(options_read(&s, &given), 0);
+    return s;
+}
+
+static void forget_variables(void)
+{
+    static const char *const variables[] = {"REEVE_BACKEND", "REEVE_WORKERS", "REEVE_PIN",
+                                            "REEVE_WATCHDOG"};
+
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
+        unsetenv(variables[i]);
+}
+
+TEST(workers_and_pins_are_the_field_s_or_the_variable_s_or_one_and_none)
+{
+    forget_variables();
+    CHECK_EQ(read_fields((rv_options){0}).workers, 1);
+    CHECK(!read_fields((rv_options){0}).pin_workers);
+    CHECK_EQ(read_fields((rv_options){.workers = 256}).workers, 256);
+    CHECK(read_fields((rv_options){.pin_workers = true}).pin_workers);
+    setenv("REEVE_WORKERS", "3", 1);
+    setenv("REEVE_PIN", "1", 1);
+    CHECK_EQ(read_fields((rv_options){0}).workers, 3);
+    CHECK(read_fields((rv_options){0}).pin_workers);
+    CHECK_EQ(read_fields((rv_options){.workers = 2}).workers, 2);
+    setenv("REEVE_PIN", "0", 1);
+    CHECK(!read_fields((rv_options){0}).pin_workers);
+    CHECK(read_fields((rv_options){.pin_workers = true}).pin_workers);
+    setenv("REEVE_WORKERS", "auto", 1);
+    CHECK_EQ(read_fields((rv_options){.workers = 2}).workers, 2);
+    setenv("REEVE_WORKERS", "nonsense", 1);
+    CHECK_EQ(read_fields((rv_options){.workers = 2}).workers, 2); /* not asked, not judged */
+}
+
+TEST(auto_is_as_many_workers_as_there_are_cpus_and_four_in_a_simulated_world)
+{
+    unsigned cpus = cpus_allowed() < 256 ? cpus_allowed() : 256;
+
+    forget_variables();
+    CHECK_EQ(read_fields((rv_options){.workers = RV_WORKERS_AUTO}).workers, cpus);
+    CHECK_EQ(read_fields((rv_options){.backend = "sim", .workers = RV_WORKERS_AUTO}).workers, 4);
+    CHECK_EQ(read_fields((rv_options){.backend = "sim"}).workers, 1);
+    setenv("REEVE_WORKERS", "auto", 1);
+    CHECK_EQ(read_fields((rv_options){0}).workers, cpus);
+    CHECK_EQ(read_fields((rv_options){.backend = "epoll"}).workers, cpus);
+    setenv("REEVE_BACKEND", "sim", 1);
+    CHECK_EQ(read_fields((rv_options){0}).workers, 4);
+    CHECK_EQ(read_fields((rv_options){.backend = "epoll"}).workers, cpus);
+    setenv("REEVE_WORKERS", "2", 1);
+    CHECK_EQ(read_fields((rv_options){.workers = RV_WORKERS_AUTO}).workers, 4);
+}
+
+TEST(auto_is_never_more_workers_than_there_may_be)
+{
+    forget_variables();
+    pretended_cpus = 1024;
+    CHECK_EQ(cpus_allowed(), 1024);
+    CHECK_EQ(read_fields((rv_options){.workers = RV_WORKERS_AUTO}).workers, 256);
+}
+
+TEST(the_watchdog_is_on_by_itself_where_there_are_several_workers)
+{
+    const rv_options off = {.watchdog_ms = RV_WATCHDOG_OFF, .workers = 2};
+
+    forget_variables();
+    CHECK_EQ(read_fields((rv_options){0}).watchdog_ns, 0);
+    CHECK_EQ(read_fields((rv_options){.workers = 2}).watchdog_ns, 100 * RV_MS);
+    CHECK_EQ(read_fields(off).watchdog_ns, 0);
+    CHECK_EQ(read_fields((rv_options){.watchdog_ms = 7}).watchdog_ns, 7 * RV_MS);
+    CHECK_EQ(read_fields((rv_options){.watchdog_ms = 3600000}).watchdog_ns, 3600 * RV_S);
+    setenv("REEVE_WORKERS", "2", 1);
+    CHECK_EQ(read_fields((rv_options){0}).watchdog_ns, 100 * RV_MS);
+    setenv("REEVE_WATCHDOG", "off", 1);
+    CHECK_EQ(read_fields((rv_options){0}).watchdog_ns, 0);
+    CHECK_EQ(read_fields((rv_options){.watchdog_ms = 7}).watchdog_ns, 7 * RV_MS);
+    setenv("REEVE_WATCHDOG", "50", 1);
+    setenv("REEVE_WORKERS", "1", 1);
+    CHECK_EQ(read_fields((rv_options){0}).watchdog_ns, 50 * RV_MS);
+    CHECK_EQ(read_fields(off).watchdog_ns, 0);
+}
+
 /* ---- unknown variables ---- */
 
 static int run_unknown(void *arg)
@@ -225,6 +354,7 @@ TEST(an_unknown_variable_is_pointed_out_and_does_no_harm)
 
     CHECK(o.signal == 0 && o.code == 0);
     check_says(&o, "REEVE_STACKS is no variable of reeve's; there are REEVE_BACKEND", "a slip");
+    check_says(&o, "REEVE_WORKERS, REEVE_PIN, REEVE_WATCHDOG, ", "a slip");
     check_says(&o, "reeve: REEVE_ is no variable", "a slip");
     check_says(&o, "reeve: REEVE_RIN is no variable", "a slip");
     CHECK(strstr(o.words, "XREEVE") == NULL);

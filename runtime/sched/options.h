@@ -11,12 +11,17 @@
 #include "reeve.h"
 #include "stack/stack.h"
 
+enum { WORKERS_MAX = 256, WORKERS_AUTO_SIM = 4 };
+
 struct settings {
     struct kernel_config kernel;
     struct sim_config sim; /* what kernel.sim leads to: a calm world, unless said otherwise */
     enum stack_guard guard;
     size_t stack_bytes;
     size_t tasks_max;
+    unsigned workers; /* 1 to WORKERS_MAX */
+    bool pin_workers;
+    int64_t watchdog_ns; /* a task that keeps its worker so long is named; 0: none is */
     bool wipe_stacks;
     bool log;
 };
