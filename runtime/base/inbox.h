@@ -50,8 +50,8 @@ static inline bool inbox_post(struct inbox *b, struct message *m)
 
     do
         m->next = old == INBOX_PARKED ? NULL : old;
-    while (!__atomic_compare_exchange_n(&b->word, &old, m, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_RELAXED));
+    while (
+        !__atomic_compare_exchange_n(&b->word, &old, m, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     return old == INBOX_PARKED;
 }
 

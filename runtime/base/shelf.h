@@ -9,7 +9,10 @@
  *     1. shelf_put()         "there is work"        (count)
  *     2. idlers_any()        is someone asleep?     yes: inbox_rouse(), until one could be
  * All five are sequentially consistent, so that if the sleeper's third step does not see the work,
- * the other's second sees the sleeper. tests/t_model.c tries all interleavings of it.
+ * the other's second sees the sleeper. Only one sleeper is called at a time (idlers_call); it takes
+ * the call down (idlers_heed) before it looks, so that what came before that it will see, and for
+ * what comes after, another is called; and who takes some and leaves some calls the next.
+ * tests/t_model.c tries all interleavings of it.
  *
  * The owner keeps the newest work to itself and moves it here in batches (spread.c): the lock is
  * taken for some of the tasks that start, not for each. Rejected: a deque without locks (Chase and
@@ -29,6 +32,7 @@ struct shelf {
 
 struct idlers {
     _Alignas(64) uint32_t count; /* workers that are asleep, or about to be */
+    uint32_t called;             /* one of them was called, and has not looked yet */
 };
 
 static inline void shelf_init(struct shelf *s)
@@ -116,6 +120,17 @@ static inline void idlers_remove(struct idlers *i)
 static inline bool idlers_any(const struct idlers *i)
 {
     return __atomic_load_n(&i->count, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* True: there is somebody to be called, and the caller has to do it. */
+static inline bool idlers_call(struct idlers *i)
+{
+    return idlers_any(i) && __atomic_exchange_n(&i->called, 1, __ATOMIC_SEQ_CST) == 0;
+}
+
+static inline void idlers_heed(struct idlers *i)
+{
+    __atomic_store_n(&i->called, 0, __ATOMIC_SEQ_CST);
 }
 
 #endif

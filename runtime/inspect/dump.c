@@ -10,6 +10,7 @@
 #include "base/backtrace.h"
 #include "kernel/fds.h"
 #include "sched/record.h"
+#include "sched/runtime.h"
 #include "sched/wait.h"
 
 enum {
@@ -111,16 +112,23 @@ static void print_watches(int fd, struct kernel *k)
                       e->fd);
 }
 
-void rv_dump(int fd)
+static void print_head(int fd, const struct worker *w)
 {
-    struct worker *w = worker_self;
+    size_t unstarted = w->unstarted + shelf_count(&w->shelf);
+    char which[32] = "";
+
+    if (w->rt->count > 1)
+        snprintf(which, sizeof which, "worker %u: ", w->index);
+    report_to(fd, "%s%zu tasks started, %zu not yet, backend %s", which, w->started, unstarted,
+              w->kernel->room->name);
+}
+
+void worker_dump(int fd, struct worker *w)
+{
     uint64_t at = 0;
     size_t shown = 0;
 
-    if (w == NULL)
-        worker_missing("rv_dump");
-    report_to(fd, "%zu tasks started, %u not yet, backend %s", w->started, w->unstarted,
-              w->kernel->room->name);
+    print_head(fd, w);
     for (struct stack *s; (s = stack_each(&w->stacks, &at));) {
         struct task *t = (struct task *)(void *)s;
 
@@ -133,4 +141,42 @@ void rv_dump(int fd)
         report_to(fd, "  (PROGRAM+OFFSET is a line: addr2line -Cfpie PROGRAM OFFSET)");
     print_unstarted(fd, w);
     print_watches(fd, w->kernel);
+}
+
+/* ---- all workers ---- */
+
+struct dump {
+    struct tour tour;
+    int fd;
+    struct task *task;
+};
+
+static const struct wait_kind dump_kind = {.name = "rv_dump, until all workers have dumped"};
+
+static void dump_visit(struct tour *t, struct worker *w)
+{
+    struct dump *d = CONTAINER(t, struct dump, tour);
+
+    if (w != t->home)
+        worker_dump(d->fd, w);
+}
+
+static void dump_end(struct tour *t)
+{
+    wait_wake(CONTAINER(t, struct dump, tour)->task, 0);
+}
+
+void rv_dump(int fd)
+{
+    struct worker *w = worker_self;
+    struct dump dump = {.tour = {.visit = dump_visit, .end = dump_end}, .fd = fd};
+
+    if (w == NULL)
+        worker_missing("rv_dump");
+    worker_dump(fd, w);
+    if (w->rt->count == 1 || w->task == &w->loop)
+        return;
+    dump.task = w->task;
+    runtime_tour(&dump.tour, w);
+    (void)wait_park(w->task, &dump_kind, &dump, RV_NEVER);
 }

@@ -129,13 +129,14 @@ long io_operate(struct io *io, const struct kop *what, uint8_t bit,
                 const struct wait_kind kinds[2]);
 
 /* The kinds of an operation: of its wait for completion, and of one for readiness before it. */
-#define IO_READY(name)                    \
-    {                                     \
-        name, io_abort_ready, io_fd_ready \
+#define IO_READY(call)                                           \
+    {                                                            \
+        .name = call, .abort = io_abort_ready, .fd = io_fd_ready \
     }
-#define IO_OPERATION(call)                                                          \
-    {                                                                               \
-        {call, io_abort_operation, io_fd_operation}, IO_READY(call ", until ready") \
+#define IO_OPERATION(call)                                                  \
+    {                                                                       \
+        {.name = call, .abort = io_abort_operation, .fd = io_fd_operation}, \
+            IO_READY(call ", until ready")                                  \
     }
 
 /* Lengths as the kernel takes them: more is cut to what one call may move. */

@@ -206,6 +206,8 @@ static void epoll_step(struct kernel *k, int64_t until)
     hand_over(e);
     until = bound(e, until);
     e->came = false;
+    if (until > 0 && kernel_called(k, true))
+        until = 0;
     if (until > 0 || e->set.watches || e->errands_out)
         epoll_set_wait(&e->set, until);
     if (e->errands_out) {

@@ -2,7 +2,11 @@
 #include "kernel/kernel.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/report.h"
 #include "kernel/fds.h"
@@ -58,6 +62,7 @@ int kernel_open(struct kernel **out_k, const struct kernel_config *config)
         return err;
     }
     memcpy((*out_k)->why, why, sizeof why);
+    (*out_k)->bell = -1;
     err = fds_new(*out_k);
     if (err < 0) {
         (*out_k)->room->close(*out_k);
@@ -69,7 +74,74 @@ int kernel_open(struct kernel **out_k, const struct kernel_config *config)
 void kernel_close(struct kernel *k)
 {
     struct fds *fds = k->fds;
+    struct kop *bell_watch = k->bell_watch;
+    int bell = k->bell;
 
     k->room->close(k); /* ends the watches, which live in fds */
     fds_free(fds);
+    free(bell_watch);
+    if (bell >= 0)
+        close(bell);
+}
+
+/* ---- the bell: an eventfd that is watched, and never read ---- */
+
+static void rang(struct kop *op, long events)
+{
+    (void)op;
+    (void)events;
+}
+
+static void bell_ended(struct kop *op)
+{
+    struct kernel *k = op->addr;
+
+    if (op->result < 0 && op->result != -ECANCELED)
+        die("the worker's bell: %s", strerror((int)-op->result));
+    k->room->submit(k, op);
+}
+
+/* In a simulated world all workers are of one thread, and nobody sleeps: there is nothing to ring. */
+int kernel_hang_bell(struct kernel *k, bool (*called)(struct kernel *k, bool parking))
+{
+    if (k->called || k->room == &sim_room) {
+        k->called = called;
+        return 0;
+    }
+    k->bell_watch = calloc(1, sizeof *k->bell_watch);
+    if (k->bell_watch == NULL)
+        return -ENOMEM;
+    k->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (k->bell < 0) {
+        int err = -errno;
+
+        free(k->bell_watch);
+        k->bell_watch = NULL;
+        return err;
+    }
+    *k->bell_watch = (struct kop){.code = KOP_WATCH,
+                                  .fd = k->bell,
+                                  .flags = POLLIN,
+                                  .addr = k,
+                                  .done = bell_ended,
+                                  .event = rang};
+    k->called = called;
+    k->room->submit(k, k->bell_watch);
+    return 0;
+}
+
+void kernel_ring(struct kernel *k)
+{
+    const uint64_t one = 1;
+
+    if (k->bell < 0) {
+        ASSERT(k->room == &sim_room);
+        return;
+    }
+    while (write(k->bell, &one, sizeof one) < 0) {
+        if (errno == EAGAIN) /* 2^64 rings ago it was new; and whoever sleeps was rung for */
+            return;
+        if (errno != EINTR)
+            die("the worker's bell: %s", strerror(errno));
+    }
 }

@@ -87,6 +87,7 @@ struct kernel_config {
     const char *backend; /* a room's name, or "auto": the best that works here */
     unsigned ring_entries, cq_entries;
     struct sim_config *sim; /* of a simulated world */
+    bool crowded; /* more workers than CPUs: looking on before a step blocks would hold others up */
 };
 
 struct kernel;
@@ -143,6 +144,15 @@ struct kernel {
      * served); and a last word, when it knows that this run comes to no end. */
     unsigned (*choose)(struct kernel *k, unsigned n);
     const char *verdict;
+    /* What only one has whom other threads may call, else NULL. Asked by a step that looks on, and
+     * with `parking` as the last thing before it blocks: true, there is something, and it must not
+     * block. From then until the step is back, kernel_ring() wakes it. */
+    bool (*called)(struct kernel *k, bool parking);
+    /* Of a simulated world with several workers: one of them, at a point where others could have
+     * come first, lets them. */
+    void (*turn)(struct kernel *k);
+    int bell; /* an eventfd; -1: there is none */
+    struct kop *bell_watch;
 };
 
 extern const struct kernel_room uring_room, epoll_room, sim_room;
@@ -150,5 +160,14 @@ extern const struct kernel_room uring_room, epoll_room, sim_room;
 /* Opens the room that config names, or the best one: 0; or -errno, and a line on stderr. */
 int kernel_open(struct kernel **out_k, const struct kernel_config *config);
 void kernel_close(struct kernel *k);
+
+/* From here on the step may be woken by kernel_ring(), from any thread. 0 or -errno. */
+int kernel_hang_bell(struct kernel *k, bool (*called)(struct kernel *k, bool parking));
+void kernel_ring(struct kernel *k);
+
+static inline bool kernel_called(struct kernel *k, bool parking)
+{
+    return __builtin_expect(k->called != NULL, 0) && k->called(k, parking);
+}
 
 #endif

@@ -50,6 +50,7 @@ struct uring {
     int64_t retry_ns;
     unsigned busy_rounds; /* enters in a row that the kernel refused without progress */
     int quick;            /* how often waits were short lately; spinning pays above 0 */
+    bool crowded;
 };
 
 static struct uring *uring_of(struct kernel *k)
@@ -270,13 +271,13 @@ static bool spin(struct uring *u, int64_t now, int64_t until)
 {
     int64_t end = clock_sum(now, SPIN_NS);
 
-    if (u->quick <= 0 || !(u->ring.flags & IORING_SETUP_TASKRUN_FLAG) || until < end)
+    if (u->quick <= 0 || u->crowded || !(u->ring.flags & IORING_SETUP_TASKRUN_FLAG) || until < end)
         return false;
     if (io_uring_sq_ready(&u->ring))
         io_uring_submit(&u->ring);
     do {
         for (int i = 0; i < SPIN_ROUNDS; i++) {
-            if (something_came(u))
+            if (something_came(u) || kernel_called(&u->k, false))
                 return true;
             cpu_relax();
         }
@@ -309,7 +310,7 @@ static int enter_waiting(struct uring *u, int64_t until)
     int64_t now = clock_now();
     int err;
 
-    if (until <= now || spin(u, now, until))
+    if (until <= now || spin(u, now, until) || kernel_called(&u->k, true))
         err = io_uring_submit_and_get_events(&u->ring);
     else
         err = block(u, now, until);
@@ -375,6 +376,7 @@ static int uring_open(struct kernel **out_k, const struct kernel_config *config,
     list_init(&u->cancel_queue);
     list_init(&u->retry_queue);
     u->retry_at = CLOCK_NEVER;
+    u->crowded = config->crowded;
     err = uring_set_up(&u->ring, config, out_why);
     if (err < 0) {
         free(u);

@@ -3,25 +3,73 @@
 
 #include <errno.h>
 
-#include "base/plant.h"
-#include "sched/record.h"
+#include "sched/branch.h"
+#include "sched/room.h"
+#include "sched/runtime.h"
+#include "sched/spread.h"
 
-/* One rv_go() that waits for room; on its stack. Once it no longer waits, woken or cancelled, it
- * is counted in live as if its task were there: the place that it was woken for is nobody else's,
- * and the group cannot be closed under it. */
-struct room_wait {
+/* ---- groups of other workers ---- */
+
+/* That a spawn failed, where there was no memory to have a part of the group here. */
+struct far_failure {
+    struct message message;
+    rv_group *group;
     struct task *task;
-    struct room_wait *next;
+    int err;
 };
 
-void rv_group_open(rv_group *g, rv_time deadline)
-{
-    struct task *me = task_self("rv_group_open");
+static const struct wait_kind far_failure_kind = {.name = "rv_go, to tell another worker"};
 
-    USAGE(g != NULL, "rv_group_open: the group is NULL");
-    scope_open(me, &g->scope, deadline, false, true);
+static void failure_told(struct message *m)
+{
+    wait_wake(CONTAINER(m, struct far_failure, message)->task, 0);
+}
+
+static void tell_failure(struct message *m)
+{
+    struct far_failure *f = CONTAINER(m, struct far_failure, message);
+
+    f->group->live++;
+    group_child_done(f->group, f->err);
+    m->deliver = failure_told;
+    worker_post(f->task->worker, m);
+}
+
+static void fail_from_afar(struct task *me, rv_group *g, int err)
+{
+    struct far_failure f = {.message.deliver = tell_failure, .group = g, .task = me, .err = err};
+
+    worker_post(((struct task *)g->scope.owner)->worker, &f.message);
+    (void)wait_park(me, &far_failure_kind, &f, RV_NEVER);
+}
+
+/* What this worker has of g; NULL: there is no memory. A limit is looked at there: room.h. */
+static __attribute__((cold, noinline)) rv_group *group_from_afar(const char *call, rv_group *g,
+                                                                 struct task *me)
+{
+    int err;
+    rv_group *here = branch_of_root(me, g, &err);
+
+    USAGE(here != NULL || err < 0,
+          "%s: the group was opened on another worker, and this task is not inside of it", call);
+    if (here)
+        here->live_max = __atomic_load_n(&g->live_max, __ATOMIC_RELAXED) == SIZE_MAX ? SIZE_MAX : 0;
+    return here;
+}
+
+/* ---- opening ---- */
+
+static inline __attribute__((always_inline)) void group_open(const char *call, rv_group *g,
+                                                             rv_time deadline, bool spread)
+{
+    struct task *me = task_self(call);
+    uint8_t kind = spread && me->worker->rt->count > 1 ? GROUP_PLAIN | GROUP_SPREAD : GROUP_PLAIN;
+
+    USAGE(g != NULL, "%s: the group is NULL", call);
+    scope_open(me, &g->scope, deadline, false, kind);
     g->room_first = NULL;
     g->room_last = NULL;
+    g->away = NULL;
     g->live = 0;
     g->live_max = SIZE_MAX;
     g->error = 0;
@@ -30,13 +78,42 @@ void rv_group_open(rv_group *g, rv_time deadline)
     g->stacks = me->worker->default_stacks;
 }
 
+void rv_group_open(rv_group *g, rv_time deadline)
+{
+    group_open("rv_group_open", g, deadline, false);
+}
+
+void rv_spread_open(rv_group *g, rv_time deadline)
+{
+    group_open("rv_spread_open", g, deadline, true);
+}
+
 /* The group is open: for calls that change it. */
 static inline __attribute__((always_inline)) struct task *group_self(const char *call, rv_group *g)
 {
-    struct task *me = task_self(call);
+    struct task *me = task_self(call), *owner;
 
     USAGE(g != NULL, "%s: the group is NULL", call);
-    USAGE(g->scope.owner != NULL, "%s: the group is not open", call);
+    owner = g->scope.owner;
+    USAGE(owner != NULL, "%s: the group is not open", call);
+    USAGE(owner == me || owner->worker == me->worker,
+          "%s: the group was opened on another worker, and that is where this can be said of it",
+          call);
+    return me;
+}
+
+/* For calls that spawn: *here is the group itself, or what this worker has of it, or NULL. */
+static inline __attribute__((always_inline)) struct task *group_of(const char *call, rv_group *g,
+                                                                   rv_group **here)
+{
+    struct task *me = task_self(call), *owner;
+
+    USAGE(g != NULL, "%s: the group is NULL", call);
+    owner = g->scope.owner;
+    USAGE(owner != NULL, "%s: the group is not open", call);
+    *here = g;
+    if (__builtin_expect(owner != me && owner->worker != me->worker, 0))
+        *here = group_from_afar(call, g, me);
     return me;
 }
 
@@ -44,8 +121,9 @@ void rv_group_limit(rv_group *g, size_t live_max)
 {
     group_self("rv_group_limit", g);
     USAGE(live_max > 0, "rv_group_limit: a limit of 0 would let nothing run");
-    g->live_max = live_max;
-    group_wake_for_room(g);
+    __atomic_store_n(&g->live_max, live_max, __ATOMIC_RELAXED); /* room.c */
+    branch_limit_all(g);
+    room_look(g);
 }
 
 void rv_group_stack(rv_group *g, size_t bytes)
@@ -54,67 +132,16 @@ void rv_group_stack(rv_group *g, size_t bytes)
     struct stack_pool *p = stack_pool_for(&me->worker->stacks, bytes);
 
     USAGE(p != NULL, "rv_group_stack: %zu bytes is more than a stack can have", bytes);
-    g->stacks = (unsigned char)(p - me->worker->stacks.pools);
+    __atomic_store_n(&g->stacks, (unsigned char)(p - me->worker->stacks.pools), __ATOMIC_RELAXED);
 }
 
 void rv_group_fenv(rv_group *g)
 {
     group_self("rv_group_fenv", g);
-    g->fenv = true;
+    __atomic_store_n(&g->fenv, true, __ATOMIC_RELAXED);
 }
 
 /* ---- spawning ---- */
-
-static bool room_abort(struct task *t, void *on)
-{
-    rv_group *g = on;
-    struct room_wait *before = NULL, *w = g->room_first;
-
-    for (; w->task != t; w = w->next)
-        before = w;
-    if (before)
-        before->next = w->next;
-    else
-        g->room_first = w->next;
-    if (g->room_last == w)
-        g->room_last = before;
-    g->live++;
-    return true;
-}
-
-static const struct wait_kind room_kind = {.name = "rv_go, until its group has room",
-                                           .abort = room_abort};
-
-void group_wake_for_room(rv_group *g)
-{
-    struct room_wait *w;
-
-    while ((w = g->room_first) && g->live < g->live_max) {
-        g->room_first = w->next;
-        if (w->next == NULL)
-            g->room_last = NULL;
-        g->live++;
-        wait_wake(w->task, 0);
-    }
-}
-
-static int wait_for_room(struct task *me, rv_group *g)
-{
-    struct room_wait here = {.task = me};
-    int err;
-
-    if (task_over(me))
-        return -ECANCELED;
-    if (g->room_last)
-        ((struct room_wait *)g->room_last)->next = &here;
-    else
-        g->room_first = &here;
-    g->room_last = &here;
-    err = wait_park(me, &room_kind, g, RV_NEVER);
-    if (!PLANTED(KEPT_ROOM) || err == 0)
-        g->live--; /* the task itself, or the failure, is counted from here on */
-    return err;
-}
 
 /* A task that never started: the group hears of it as of a child that failed. Where a scope around
  * the spawner alone is over, it hears what that scope would say: its own cannot translate it. */
@@ -127,79 +154,165 @@ static void spawn_failed(struct task *me, rv_group *g, int err)
     (void)wait_refuse(me, err);
 }
 
-/* Until the group has room: 0, or why the spawn must fail. */
-static inline int make_room(struct task *me, rv_group *g)
+static inline bool full(const rv_group *g)
 {
-    int err = 0;
-
-    if (__builtin_expect(g->live >= g->live_max, 0))
-        err = wait_for_room(me, g);
-    return err;
+    return __builtin_expect(g->live >= g->live_max, 0);
 }
 
-static inline struct task *spawner(const char *call, rv_group *g, rv_fn *fn)
+/* A place in g: 0, or why the spawn fails. In a full group of another worker (*out_far) the record
+ * gets its place there. */
+static inline __attribute__((always_inline)) int make_room(struct task *me, rv_group *g,
+                                                           bool *out_far)
+{
+    *out_far = false;
+    if (!full(g))
+        return 0;
+    *out_far = g->scope.in_group & GROUP_BRANCH;
+    return *out_far ? 0 : room_wait(me, g);
+}
+
+/* The record was made in g, or err says why not: it is spawned, or has failed. */
+static inline void launch(struct task *me, rv_group *g, struct record *r, int err, bool far,
+                          struct worker *to)
+{
+    if (__builtin_expect(far, 0) && err == 0) {
+        err = room_send(me, g, r, to);
+        if (err == 0)
+            return;
+        g->live--;
+        record_release(me->worker, r);
+    }
+    if (__builtin_expect(err < 0, 0))
+        spawn_failed(me, g, err);
+    else if (to)
+        spread_send(to, r);
+    else
+        record_queue(me->worker, r);
+}
+
+static void check_spawn(const char *call, rv_fn *fn, const void *arg, size_t len)
 {
     USAGE(fn != NULL, "%s: the function is NULL", call);
-    return group_self(call, g);
-}
-
-static inline struct task *copying_spawner(const char *call, rv_group *g, rv_fn *fn,
-                                           const void *arg, size_t len)
-{
     USAGE(arg != NULL || len == 0, "%s: the argument is NULL, and %zu bytes of it are wanted", call,
           len);
-    return spawner(call, g, fn);
+}
+
+/* The same for each of the spawns, which differ in their names alone. */
+static inline __attribute__((always_inline)) void go(const char *call, rv_group *root, rv_fn *fn,
+                                                     void *arg, const char *site, struct worker *to)
+{
+    struct record *r = NULL;
+    rv_group *g;
+    struct task *me = group_of(call, root, &g);
+    bool far;
+    int err;
+
+    if (__builtin_expect(g == NULL, 0)) {
+        fail_from_afar(me, root, -ENOMEM);
+        return;
+    }
+    err = make_room(me, g, &far);
+    if (__builtin_expect(err == 0, 1))
+        err = record_make(me->worker, g, fn, arg, site, &r);
+    launch(me, g, r, err, far, to);
 }
 
 void rv_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
 {
-    struct task *me = spawner("rv_go", g, fn);
-    int err = make_room(me, g);
-
-    if (__builtin_expect(err == 0, 1))
-        err = record_new(me->worker, g, fn, arg, site);
-    if (__builtin_expect(err < 0, 0))
-        spawn_failed(me, g, err);
+    USAGE(fn != NULL, "rv_go: the function is NULL");
+    go("rv_go", g, fn, arg, site, NULL);
 }
 
-void rv_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site)
+void group_go_on(const char *call, rv_group *g, rv_fn *fn, void *arg, const char *site,
+                 struct worker *to)
 {
-    struct task *me = copying_spawner("rv_go_copy", g, fn, arg, len);
-    int err = make_room(me, g);
+    USAGE(fn != NULL, "%s: the function is NULL", call);
+    go(call, g, fn, arg, site, to);
+}
 
+void rv_go_copy_at(rv_group *root, rv_fn *fn, const void *arg, size_t len, const char *site)
+{
+    struct record *r = NULL;
+    struct task *me;
+    rv_group *g;
+    bool far;
+    int err;
+
+    check_spawn("rv_go_copy", fn, arg, len);
+    me = group_of("rv_go_copy", root, &g);
+    if (g == NULL) {
+        fail_from_afar(me, root, -ENOMEM);
+        return;
+    }
+    err = make_room(me, g, &far);
     if (err == 0)
-        err = record_new_copied(me->worker, g, fn, arg, len, site);
-    if (err < 0)
-        spawn_failed(me, g, err);
+        err = record_make_copied(me->worker, g, fn, arg, len, site, &r);
+    launch(me, g, r, err, far, NULL);
 }
 
-int rv_try_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
+/* Of a group with a limit that is another worker's it cannot be known at once whether it has
+ * room. */
+int rv_try_go_at(rv_group *root, rv_fn *fn, void *arg, const char *site)
 {
-    struct task *me = spawner("rv_try_go", g, fn);
+    rv_group *g;
+    struct task *me;
 
-    return g->live >= g->live_max ? -EAGAIN : record_new(me->worker, g, fn, arg, site);
+    USAGE(fn != NULL, "rv_try_go: the function is NULL");
+    me = group_of("rv_try_go", root, &g);
+    if (g == NULL)
+        return -ENOMEM;
+    return full(g) ? -EAGAIN : record_new(me->worker, g, fn, arg, site);
 }
 
-int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const char *site)
+int rv_try_go_copy_at(rv_group *root, rv_fn *fn, const void *arg, size_t len, const char *site)
 {
-    struct task *me = copying_spawner("rv_try_go_copy", g, fn, arg, len);
+    struct record *r;
+    rv_group *g;
+    struct task *me;
+    int err;
 
-    return g->live >= g->live_max ? -EAGAIN : record_new_copied(me->worker, g, fn, arg, len, site);
+    check_spawn("rv_try_go_copy", fn, arg, len);
+    me = group_of("rv_try_go_copy", root, &g);
+    if (g == NULL)
+        return -ENOMEM;
+    if (full(g))
+        return -EAGAIN;
+    err = record_make_copied(me->worker, g, fn, arg, len, site, &r);
+    if (err == 0)
+        record_queue(me->worker, r);
+    return err;
 }
 
 /* ---- ending ---- */
 
+void group_made_room(rv_group *g, size_t count)
+{
+    if (g->scope.in_group & GROUP_BRANCH)
+        branch_ended(g, count);
+    else
+        room_look(g);
+}
+
+void group_children_done(rv_group *g, size_t count)
+{
+    ASSERT(g->live >= count);
+    g->live -= count - 1; /* the last one as any other */
+    if (g->room_first && count > 1)
+        group_made_room(g, count - 1);
+    group_child_done(g, 0);
+}
+
 void group_child_failed(rv_group *g, int err)
 {
-    struct task *owner = g->scope.owner;
-
-    if (err == -ECANCELED && scope_over(&g->scope, owner->worker->now)) {
+    if (err == -ECANCELED && scope_over(&g->scope, worker_self->now)) {
         g->lost = true;
         return;
     }
     if (g->error == 0)
         g->error = err;
     scope_cancel(&g->scope);
+    if (g->scope.in_group & GROUP_BRANCH)
+        branch_failed(g);
 }
 
 int group_settle_slowly(rv_group *g)

@@ -7,6 +7,8 @@
  * error cancels the rest and is the result; a child that ends with -ECANCELED because the group
  * was cancelled is no error (`lost` remembers it, for the scope to translate).
  *
+ * Children of other workers are counted in live, too, and come back as those of a branch: branch.h.
+ *
  * A child is found by a cancel through `seated`, a ring of those that have waited or opened a
  * scope (scope.h).
  */
@@ -17,8 +19,15 @@
 
 /* What is rare at a child's end: an error, someone who waits for room, a cancellation. */
 void group_child_failed(rv_group *g, int result);
-void group_wake_for_room(rv_group *g);
+void group_made_room(rv_group *g, size_t count);
 int group_settle_slowly(rv_group *g);
+void branch_empty(rv_group *g);
+/* Of a branch of g: so many, their errors have been told. */
+void group_children_done(rv_group *g, size_t count);
+
+/* rv_go(), to start on `to`. */
+void group_go_on(const char *call, rv_group *g, rv_fn *fn, void *arg, const char *site,
+                 struct worker *to);
 
 /* The group is empty and its owner closes it: what the close returns. */
 static inline int group_settle(rv_group *g, struct task *owner)
@@ -39,9 +48,13 @@ static inline void group_child_done(rv_group *g, int result)
         group_child_failed(g, result);
     g->live--;
     if (__builtin_expect(g->room_first != NULL, 0))
-        group_wake_for_room(g);
-    if (g->live == 0 && g->closing)
-        wait_wake(owner, group_settle(g, owner));
+        group_made_room(g, 1);
+    if (g->live == 0 && g->closing) {
+        if (__builtin_expect(g->scope.in_group & GROUP_BRANCH, 0))
+            branch_empty(g);
+        else
+            wait_wake(owner, group_settle(g, owner));
+    }
 }
 
 #endif

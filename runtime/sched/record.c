@@ -6,19 +6,20 @@
 #include <string.h>
 
 #include "sched/group.h"
+#include "sched/spread.h"
 
-static void release(struct worker *w, struct record *r)
+void record_release(struct worker *w, struct record *r)
 {
-    if (!r->copied)
-        slab_give(&w->record_slab, r);
-    else if (r->len <= RECORD_COPY_SMALL)
-        slab_give(&w->record_copy_slab, r);
-    else
+    if (r->how & RECORD_COPIED && r->len > RECORD_COPY_SMALL)
         free(r);
+    else if (r->how & RECORD_AWAY)
+        spread_return(w, r);
+    else
+        slab_give(r->how & RECORD_COPIED ? &w->record_copy_slab : &w->record_slab, r);
 }
 
-int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
-                      const char *site)
+int record_make_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
+                       const char *site, struct record **out_r)
 {
     int err = record_allowed(w, g);
     struct record *r;
@@ -30,23 +31,35 @@ int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg,
     r = len <= RECORD_COPY_SMALL ? slab_take(&w->record_copy_slab) : malloc(sizeof *r + len);
     if (r == NULL)
         return -ENOMEM;
-    r->copied = true;
+    r->how = RECORD_COPIED;
     r->len = (uint32_t)len;
     if (len) /* nothing may be copied from NULL */
         memcpy(r->copy, arg, len);
     record_fill(w, r, g, fn, NULL, site);
+    *out_r = r;
     return 0;
 }
 
 /* In a frame of its own, which ends with the task: several tasks may follow on one stack. */
-int record_run_copied(struct worker *w, struct record *r)
+static int run_copied(struct worker *w, struct record *r)
 {
     rv_fn *fn = r->fn;
     void *copy = __builtin_alloca_with_align(r->len + 1u, 8 * _Alignof(max_align_t));
 
     memcpy(copy, r->copy, r->len);
-    release(w, r);
+    record_release(w, r);
     return fn(copy);
+}
+
+int record_run_special(struct worker *w, struct record *r)
+{
+    rv_fn *fn = r->fn;
+    void *arg = r->arg;
+
+    if (r->how & RECORD_COPIED)
+        return run_copied(w, r);
+    record_release(w, r);
+    return fn(arg);
 }
 
 /* Room to queue and seat more tasks, so that waking and parking cannot fail. */
@@ -72,6 +85,9 @@ void record_promote(struct worker *w, uint32_t at)
 {
     struct link *l = w->records.next;
 
+    if (list_empty(&w->records))
+        return;
+
     while (at--)
         l = l->next;
     list_remove(l);
@@ -91,8 +107,7 @@ void record_fail(struct worker *w, struct record *r, bool first)
                    ? "mprotect guards take two mappings each (vm.max_map_count); Linux 6.13 needs "
                      "none"
                    : "no memory or address space");
-    list_remove_fast(&r->link);
-    w->unstarted--;
-    release(w, r);
+    record_unqueue(w, r);
+    record_release(w, r);
     group_child_done(g, -ENOMEM);
 }

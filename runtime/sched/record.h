@@ -11,17 +11,31 @@
 
 #include "sched/worker.h"
 
+/* record.how */
+enum {
+    RECORD_COPIED = 1, /* the argument is in copy[] */
+    RECORD_SPREAD = 2, /* any worker may start it: spread.h */
+    RECORD_AWAY = 4,   /* its memory is another worker's: home */
+};
+
 struct record {
-    struct link link; /* the worker's; first: a free record's first word is the slab's */
+    union {                     /* first: a free record's first word is the slab's */
+        struct link link;       /* the worker's */
+        struct message message; /* to another worker */
+    };
     rv_fn *fn;
     void *arg; /* unless copied */
-    rv_group *group;
+    union {
+        rv_group *group;
+        struct record *behind; /* on its way home, with others */
+    };
     const char *site;
     uint64_t id;
-    uint32_t len; /* bytes of copy[] */
-    bool copied;
+    uint32_t len;         /* bytes of copy[] */
+    unsigned char how;    /* RECORD_… */
     unsigned char fenv;   /* what its group said when it was spawned */
     unsigned char stacks; /* likewise: the index of its pool */
+    unsigned char home;   /* the index of a worker */
     unsigned char copy[]; /* rv_go_copy's argument, at no particular alignment */
 };
 
@@ -34,11 +48,12 @@ _Static_assert(offsetof(struct record, copy) <= RECORD_BYTES, "a plain record is
 
 /* 0, -ENOMEM, -EAGAIN (rv_options.tasks_max), -E2BIG (a copy that would fill the stack). */
 static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg, const char *site);
-int record_new_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
-                      const char *site);
+/* As record_make(): it is counted, and in no list. */
+int record_make_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg, size_t len,
+                       const char *site, struct record **out_r);
 
 /* A task for the newest or the oldest record, ready to be switched to. NULL: there was no stack
- * for it, and its group has been told. */
+ * for it, and its group has been told; or another worker has it now. */
 static inline struct task *record_start(struct worker *w, bool oldest);
 
 /* me has finished: makes it the task of the newest record, on the stack that it runs on, if that
@@ -50,12 +65,22 @@ static inline int record_run(struct worker *w, struct record *r);
 
 /* ---- what is rare: record.c ---- */
 
-int record_run_copied(struct worker *w, struct record *r);
+int record_run_special(struct worker *w, struct record *r);
+void record_release(struct worker *w, struct record *r); /* its memory */
 bool record_reserve(struct worker *w);
 void record_fail(struct worker *w, struct record *r, bool first);
 void record_promote(struct worker *w, uint32_t at); /* the newest but so many is the newest */
 
-/* ---- what is not ---- */
+/* ---- those that any worker may start: spread.c ---- */
+
+void spread_add(struct worker *w, struct record *r);
+struct record *spread_pick(struct worker *w, bool oldest); /* there is one of either kind */
+void spread_started(struct worker *w);                     /* one was taken off worker.spread */
+void spread_arrive(struct message *m);
+/* True: another worker, which has less to do, gets it. */
+bool spread_deal(struct worker *w, struct record *r);
+
+/* ---- what is not rare ---- */
 
 /* 0, or why there can be no further task. */
 static inline int record_allowed(struct worker *w, const rv_group *g)
@@ -74,15 +99,40 @@ static inline void record_fill(struct worker *w, struct record *r, rv_group *g, 
     r->arg = arg;
     r->group = g;
     r->site = site;
-    r->id = ++w->last_id;
+    r->id = w->last_id += w->id_step;
     r->fenv = g->fenv;
     r->stacks = g->stacks;
-    list_push_front(&w->records, &r->link);
-    w->unstarted++;
     g->live++;
 }
 
-static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg, const char *site)
+/* It goes to another worker. */
+static inline void record_away(struct record *r, unsigned home)
+{
+    if (r->how & RECORD_AWAY)
+        return;
+    r->how |= RECORD_AWAY;
+    r->home = (unsigned char)home;
+}
+
+/* It waits for its turn: here, whatever its group. */
+static inline void record_keep(struct worker *w, struct record *r)
+{
+    list_push_front(&w->records, &r->link);
+    w->unstarted++;
+}
+
+static inline void record_queue(struct worker *w, struct record *r)
+{
+    if (__builtin_expect(r->group->scope.in_group & GROUP_SPREAD, 0)) {
+        r->how |= RECORD_SPREAD;
+        spread_add(w, r);
+        return;
+    }
+    record_keep(w, r);
+}
+
+static inline int record_make(struct worker *w, rv_group *g, rv_fn *fn, void *arg, const char *site,
+                              struct record **out_r)
 {
     int err = record_allowed(w, g);
     struct record *r;
@@ -92,9 +142,36 @@ static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg
     r = slab_take(&w->record_slab);
     if (__builtin_expect(r == NULL, 0))
         return -ENOMEM;
-    r->copied = false;
+    r->how = 0;
     record_fill(w, r, g, fn, arg, site);
+    *out_r = r;
     return 0;
+}
+
+static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg, const char *site)
+{
+    struct record *r;
+    int err = record_make(w, g, fn, arg, site, &r);
+
+    if (__builtin_expect(err == 0, 1))
+        record_queue(w, r);
+    return err;
+}
+
+/* The one that is next; it stays where it is. */
+static inline struct record *record_peek(struct worker *w, bool oldest)
+{
+    if (__builtin_expect(w->spread_count != 0, 0))
+        return spread_pick(w, oldest);
+    return CONTAINER(oldest ? w->records.prev : w->records.next, struct record, link);
+}
+
+static inline void record_unqueue(struct worker *w, struct record *r)
+{
+    list_remove_fast(&r->link);
+    w->unstarted--;
+    if (__builtin_expect(r->how & RECORD_SPREAD, 0))
+        spread_started(w);
 }
 
 /* What is not set here a finished task leaves as a fresh one finds it: zero. */
@@ -102,8 +179,7 @@ static inline void record_load(struct worker *w, struct task *t, struct record *
 {
     rv_group *g = r->group;
 
-    list_remove_fast(&r->link);
-    w->unstarted--;
+    record_unqueue(w, r);
     w->bypassed = 0;
     task_move(t, TASK_STARTING);
     t->scope = &g->scope;
@@ -117,12 +193,13 @@ static inline void record_load(struct worker *w, struct task *t, struct record *
 
 static inline struct task *record_start(struct worker *w, bool oldest)
 {
-    struct link *l = oldest ? w->records.prev : w->records.next;
-    struct record *r = CONTAINER(l, struct record, link);
+    struct record *r = record_peek(w, oldest);
     struct stack_pool *pool = &w->stacks.pools[r->stacks];
     bool was_exhausted = pool->exhausted;
     struct task *t = NULL;
 
+    if (__builtin_expect(w->deal_left != 0, 0) && spread_deal(w, r))
+        return NULL;
     if (__builtin_expect(w->started < w->started_room, 1) || record_reserve(w))
         t = (struct task *)stack_take(pool);
     if (__builtin_expect(t == NULL, 0)) {
@@ -147,7 +224,7 @@ static inline bool record_follow(struct worker *w, struct task *me)
     /* Under a sanitizer each task begins on a stack that was announced to it. */
     if (STACK_SANITIZED || w->unstarted == 0 || w->credit <= 1 || !runq_empty(&w->ready))
         return false;
-    r = CONTAINER(w->records.next, struct record, link);
+    r = record_peek(w, false);
     if (&w->stacks.pools[r->stacks] != me->stack.pool || w->stacks.wipe || (me->own_fenv | r->fenv))
         return false;
     w->credit--;
@@ -161,8 +238,8 @@ static inline int record_run(struct worker *w, struct record *r)
     rv_fn *fn = r->fn;
     void *arg = r->arg;
 
-    if (r->copied)
-        return record_run_copied(w, r);
+    if (__builtin_expect(r->how & (RECORD_COPIED | RECORD_AWAY), 0))
+        return record_run_special(w, r);
     slab_give(&w->record_slab, r);
     return fn(arg);
 }

@@ -1,191 +1,133 @@
-/* run.c: a runtime's life on the calling thread: set up, run the first task, take down.
+/* run.c: a runtime's life: its workers are started, run the first task, stop.
+ *
+ * Worker 0 is the thread that called rv_run(); the others are threads that it makes, one after the
+ * other, each of which sets up its own worker and says how that went. If one cannot be had, those
+ * that are there leave again, and rv_run() says which and why.
  *
  * A stop is no special case: the root group holds the first task, and ends when that does; every
  * other task is in a group that some task had to join before. What is left then are idle stacks,
- * watches without waiters and a ring, which go in the reverse order of their making.
- *
- * SIGPIPE is blocked on the thread meanwhile (hazard 36: a ring write to a broken pipe raises it
- * whatever flags are given), and one that arrived is taken before the mask is put back. A child
- * that was forked inside has no runtime (hazard 32): the ring and all waiters are the parent's.
+ * watches without waiters and a ring, which go in the reverse order of their making. Where there
+ * are other threads, runtime.c sees to it that all stop together.
  */
+#include "sched/run.h"
+
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/fds.h"
 #include "sched/group.h"
-#include "sched/options.h"
+#include "sched/life.h"
 #include "sched/record.h"
-#include "sched/run.h"
-#include "sched/wait.h"
+#include "sched/waiter.h"
+#include "sched/watchdog.h"
 
-static __thread bool forked;
+/* ---- threads ---- */
 
-static void after_fork_in_child(void)
+/* The program's signal handlers run on its own threads; the processor's faults come where they
+ * come, and are the overflow handler's. */
+static void signals_to_block(sigset_t *set)
 {
-    if (worker_self == NULL)
-        return;
-    worker_self->task->scope = NULL; /* it must not end as if its worker were there: task.c */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(set, faults[i]);
+}
+
+int run_thread(pthread_t *out_thread, void *(*fn)(void *), void *arg)
+{
+    sigset_t block, before;
+    int err;
+
+    signals_to_block(&block);
+    pthread_sigmask(SIG_SETMASK, &block, &before);
+    err = pthread_create(out_thread, NULL, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -err;
+}
+
+/* ---- the other workers ---- */
+
+/* What a new thread is told; on its maker's stack until it has answered. */
+struct birth {
+    struct worker *worker;
+    struct waiter answer;
+};
+
+static void loop_and_stop(struct worker *w)
+{
+    worker_loop(w);
+    runtime_leave(w->rt);
     worker_self = NULL;
-    forked = true;
-    stack_overflow_forget();
+    worker_stop(w);
 }
 
-int worker_missing(const char *call)
+static void *worker_thread(void *arg)
 {
-    if (forked)
-        die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() "
-            "anew",
-            call);
-    die("%s: called outside a task: there is no runtime on this thread; see rv_run()", call);
+    struct birth *birth = arg;
+    struct worker *w = birth->worker;
+    char name[16];
+    int err;
+
+    snprintf(name, sizeof name, "reeve-%u", w->index);
+    pthread_setname_np(pthread_self(), name);
+    if (w->rt->settings->pin_workers)
+        cpus_pin(&w->rt->cpus, w->index);
+    err = worker_start(w);
+    if (err == 0)
+        worker_self = w;
+    (void)waiter_take(&birth->answer);
+    waiter_wake(&birth->answer, err);
+    if (err == 0)
+        loop_and_stop(w);
+    return NULL;
 }
 
-static void who_is_running(char *text, size_t room)
+static int start_worker(struct worker *w)
 {
-    struct worker *w = worker_self;
+    struct birth birth = {.worker = w};
+    int err;
 
-    if (w && w->task != &w->loop)
-        task_describe(w->task, text, room);
-}
-
-static bool describe_stack(struct stack *head, char *text, size_t room)
-{
-    struct task *t = (struct task *)(void *)head;
-    bool running = worker_self && t == worker_self->task;
-
-    if (running || t->state != TASK_FINISHED)
-        task_describe(t, text, room);
-    else
-        snprintf(text, room, "nobody: it is free");
-    return running;
-}
-
-static void once(void)
-{
-    report_who = who_is_running;
-    pthread_atfork(NULL, NULL, after_fork_in_child);
-}
-
-/* ---- signals ---- */
-
-static void block_sigpipe(sigset_t *before)
-{
-    sigset_t pipe;
-
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, before);
-}
-
-static void unblock_sigpipe(const sigset_t *before)
-{
-    const struct timespec now = {0};
-    sigset_t pipe;
-
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    if (!sigismember(before, SIGPIPE))
-        while (sigtimedwait(&pipe, NULL, &now) > 0)
-            ;
-    pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
-/* ---- set up and take down ---- */
-
-/* Who cannot start is told why, here or by whoever could not be had. */
-static int cannot_start(const char *what, int err)
-{
-    report("cannot start: %s: %s", what, strerror(-err));
+    waiter_init(&birth.answer, NULL);
+    __atomic_fetch_add(&w->rt->inside, 1, __ATOMIC_RELAXED);
+    err = run_thread(&w->thread, worker_thread, &birth);
+    if (err < 0) {
+        report("cannot start: a thread: %s", strerror(-err));
+    } else {
+        err = waiter_block(&birth.answer);
+        if (err < 0)
+            pthread_join(w->thread, NULL);
+    }
+    if (err < 0)
+        __atomic_fetch_sub(&w->rt->inside, 1, __ATOMIC_RELAXED);
     return err;
 }
 
-static void prepare_loop(struct worker *w)
+/* Those before `end` are about to leave their loops. */
+static void join_workers(struct rv_runtime *rt, unsigned end)
 {
-    w->loop.worker = w;
-    w->loop.state = TASK_RUNNING;
-    w->loop.scope = &w->root.scope;
-    w->loop.site = "loop@reeve";
-    w->task = &w->loop;
-    sanitize_thread(&w->loop.stack.sanitizer);
-    fenv_save(&w->fenv);
-    w->exceptions = exceptions_here();
-    w->careful = w->exceptions != NULL;
+    runtime_leave(rt);
+    for (unsigned i = 1; i < end; i++)
+        pthread_join(rt->workers[i]->thread, NULL);
 }
 
-static void prepare_root(struct worker *w)
+static int start_others(struct rv_runtime *rt)
 {
-    w->root.scope.owner = &w->loop;
-    w->root.scope.deadline = w->root.scope.due = RV_NEVER;
-    w->root.scope.in_group = true;
-    w->root.live_max = SIZE_MAX;
-    w->root.stacks = w->default_stacks;
-}
+    for (unsigned i = 1; i < rt->count; i++) {
+        int err = start_worker(rt->workers[i]);
 
-/* Which world it is, and why not a better one. */
-static void say_backend(const struct kernel *k)
-{
-    if (k->why[0])
-        report("backend %s; not a better one: %s", k->room->name, k->why);
-    else
-        report("backend %s", k->room->name);
-}
-
-static int start(struct worker *w, const struct settings *s)
-{
-    int err = stack_arena_init(&w->stacks, sizeof(struct task), s->guard, s->wipe_stacks);
-
-    if (err < 0) {
-        report("REEVE_GUARD=madvise: this kernel has no MADV_GUARD_INSTALL (Linux 6.13)");
-        return err;
+        if (err < 0) {
+            report("cannot start worker %u of %u (counted from 0); fewer may do: REEVE_WORKERS, "
+                   "rv_options.workers",
+                   i, rt->count);
+            runtime_dismiss(rt, i);
+            join_workers(rt, i);
+            return err;
+        }
     }
-    w->default_stacks = (uint8_t)(stack_pool_for(&w->stacks, s->stack_bytes) - w->stacks.pools);
-    w->tasks_max = s->tasks_max;
-    w->verify_at = w->trim_at = RV_NEVER;
-    list_init(&w->records);
-    timers_init(&w->timers);
-    slab_init(&w->record_slab, RECORD_BYTES);
-    slab_init(&w->record_copy_slab, RECORD_BYTES + RECORD_COPY_SMALL);
-    err = kernel_open(&w->kernel, &s->kernel);
-    if (err < 0)
-        return err;
-    err = stack_overflow_watch(&w->stacks, describe_stack);
-    if (err < 0) {
-        kernel_close(w->kernel);
-        return cannot_start("the stack of the overflow handler", err);
-    }
-    w->now = w->kernel->room->now(w->kernel);
-    prepare_root(w);
-    prepare_loop(w);
-    if (s->log)
-        say_backend(w->kernel);
     return 0;
-}
-
-/* In a simulated world all that was lent must be back: where a run is a test, looking everywhere
- * is worth its time. */
-static void check_balance(struct worker *w)
-{
-    ASSERT(timers_owned(&w->timers) == 0);
-    ASSERT(fds_at_rest(w->kernel));
-}
-
-static void stop(struct worker *w)
-{
-    ASSERT(w->started == 0 && w->unstarted == 0 && !timers_any(&w->timers));
-    ASSERT(fds_waiting(w->kernel) == 0 && stack_lent(&w->stacks) == 0);
-    if (w->kernel->room == &sim_room)
-        check_balance(w);
-    kernel_close(w->kernel);
-    stack_overflow_unwatch(&w->stacks);
-    stack_arena_fini(&w->stacks);
-    slab_fini(&w->record_slab);
-    slab_fini(&w->record_copy_slab);
-    timers_fini(&w->timers);
-    free(w->siblings);
-    free(w->ready.ring);
 }
 
 /* ---- the first task ---- */
@@ -201,46 +143,131 @@ static int run_first(void *arg)
     struct first *first = arg;
 
     first->result = first->fn(first->arg);
+    runtime_stop(worker_self);
     return 0;
 }
 
-static int run(struct worker *w, rv_fn *fn, void *arg)
+static int run_tasks(struct worker *w, rv_fn *fn, void *arg)
 {
     struct first first = {fn, arg, 0};
-    int err = record_new(w, &w->root, run_first, &first, "main@rv_run");
+    struct record *r;
+    int err = record_make(w, &w->root, run_first, &first, "main@rv_run", &r);
 
-    if (err < 0)
-        return cannot_start("the first task", err);
+    if (err < 0) {
+        report("cannot start: the first task: %s", strerror(-err));
+        return err;
+    }
+    record_keep(w, r);
     worker_loop(w);
     if (w->root.error) /* it never got a stack */
         return w->root.error;
     return w->deadlocked && first.result < 0 ? -EDEADLK : first.result;
 }
 
+/* Which world it is, and why not a better one. */
+static void say_backend(const struct kernel *k)
+{
+    if (k->why[0])
+        report("backend %s; not a better one: %s", k->room->name, k->why);
+    else
+        report("backend %s", k->room->name);
+}
+
+/* Worker 0 is there. */
+static int run_with_others(struct rv_runtime *rt, rv_fn *fn, void *arg)
+{
+    struct worker *w = rt->workers[0];
+    int err;
+
+    if (rt->settings->log)
+        say_backend(w->kernel);
+    rt->kernel.backend = w->kernel->room->name; /* all have the same */
+    err = start_others(rt);
+    if (err < 0)
+        return err;
+    err = watchdog_start(rt);
+    if (err < 0) {
+        runtime_dismiss(rt, rt->count);
+    } else {
+        err = run_tasks(w, fn, arg);
+        watchdog_stop(rt);
+    }
+    join_workers(rt, rt->count);
+    return err;
+}
+
+static int run_here(struct rv_runtime *rt, rv_fn *fn, void *arg)
+{
+    struct worker *w = rt->workers[0];
+    sigset_t before;
+    int err = worker_start(w);
+
+    if (err < 0)
+        return err;
+    w->thread = pthread_self();
+    life_block_sigpipe(&before);
+    worker_self = w;
+    err = run_with_others(rt, fn, arg);
+    worker_self = NULL;
+    life_unblock_sigpipe(&before);
+    worker_stop(w);
+    return err;
+}
+
+/* ---- the runtime ---- */
+
+static int make_workers(struct rv_runtime *rt)
+{
+    for (unsigned i = 0; i < rt->count; i++)
+        if ((rt->workers[i] = worker_new(rt, i)) == NULL)
+            return -ENOMEM;
+    return 0;
+}
+
+static int run_pinned(struct rv_runtime *rt, rv_fn *fn, void *arg)
+{
+    int err = cpus_open(&rt->cpus);
+
+    if (err < 0) {
+        report("cannot start: this thread's CPUs: %s", strerror(-err));
+        return err;
+    }
+    rt->kernel.crowded = rt->count > rt->cpus.count;
+    if (rt->settings->pin_workers)
+        cpus_pin(&rt->cpus, 0);
+    err = run_here(rt, fn, arg);
+    if (rt->settings->pin_workers)
+        cpus_unpin(&rt->cpus);
+    cpus_close(&rt->cpus);
+    return err;
+}
+
 int run_as(const char *call, const struct settings *settings, rv_fn *fn, void *arg)
 {
     static pthread_once_t first_time = PTHREAD_ONCE_INIT;
-    struct worker *w;
-    sigset_t before;
+    struct rv_runtime *rt;
     int err;
 
     USAGE(fn != NULL, "%s: the function is NULL", call);
     USAGE(worker_self == NULL, "%s: this thread runs tasks already; spawn one with rv_go()", call);
-    pthread_once(&first_time, once);
-    w = aligned_alloc(_Alignof(struct worker), sizeof *w);
-    if (w == NULL)
-        return cannot_start("the worker", -ENOMEM);
-    memset(w, 0, sizeof *w);
-    err = start(w, settings);
-    if (err == 0) {
-        block_sigpipe(&before);
-        worker_self = w;
-        err = run(w, fn, arg);
-        worker_self = NULL;
-        unblock_sigpipe(&before);
-        stop(w);
+    pthread_once(&first_time, life_prepare_process);
+    rt = aligned_alloc(_Alignof(struct rv_runtime), sizeof *rt);
+    if (rt == NULL) {
+        report("cannot start: the runtime: %s", strerror(ENOMEM));
+        return -ENOMEM;
     }
-    free(w);
+    memset(rt, 0, sizeof *rt);
+    rt->settings = settings;
+    rt->kernel = settings->kernel;
+    rt->count = settings->workers;
+    rt->inside = 1;
+    err = make_workers(rt);
+    if (err == 0)
+        err = run_pinned(rt, fn, arg);
+    for (unsigned i = 0; i < rt->count && rt->workers[i]; i++)
+        worker_free(rt->workers[i]);
+    watchdog_free(rt);
+    free(rt);
     return err;
 }
 

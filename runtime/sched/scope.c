@@ -4,7 +4,8 @@
 #include <errno.h>
 
 #include "base/plant.h"
-#include "sched/wait.h"
+#include "sched/branch.h"
+#include "sched/runtime.h"
 
 void scope_take_seat(struct task *me)
 {
@@ -111,7 +112,8 @@ static void reach(rv_scope *s, rv_group **to_visit)
 {
     if (s->due == SCOPE_CANCELLED)
         return;
-    s->due = SCOPE_CANCELLED;
+    /* atomic, since another worker may be about to open a branch of the group: branch.c */
+    __atomic_store_n(&s->due, SCOPE_CANCELLED, __ATOMIC_RELAXED);
     if (s->in_group) {
         rv_group *g = CONTAINER(s, rv_group, scope);
 
@@ -135,11 +137,13 @@ static void reach_inside(struct task *t, const rv_scope *base, rv_group **to_vis
         wait_cancel(t);
 }
 
-static void visit_children(const rv_group *g, rv_group **to_visit)
+static void visit_children(rv_group *g, rv_group **to_visit)
 {
     struct worker *w = worker_self;
     uint32_t seat = g->seated;
 
+    if (__builtin_expect(g->away != NULL, 0))
+        branch_cancel_all(g);
     if (seat == 0)
         return;
     do {
@@ -158,7 +162,8 @@ void scope_cancel(rv_scope *s)
     if (s->due == SCOPE_CANCELLED)
         return;
     reach(s, &to_visit);
-    reach_inside(owner, s, &to_visit);
+    if (!(s->in_group & GROUP_BRANCH)) /* whose owner is inside of nothing here */
+        reach_inside(owner, s, &to_visit);
     while (to_visit) {
         rv_group *g = to_visit;
 
@@ -168,15 +173,50 @@ void scope_cancel(rv_scope *s)
 }
 
 /* The caller's cancel, which the scope will translate: unless its deadline came first. */
-static void called(const char *call, rv_scope *s)
+static void cancel_called(rv_scope *s)
 {
-    struct task *me = task_self(call);
-
-    USAGE(s != NULL, "%s: it is NULL", call);
-    USAGE(s->owner != NULL, "%s: the scope is closed", call);
-    if (s->deadline > me->worker->now)
+    if (s->deadline > worker_self->now)
         s->called = true;
     scope_cancel(s);
+}
+
+/* A cancel of another worker's scope goes there and comes back; on the canceller's stack. */
+struct far_cancel {
+    struct message message;
+    rv_scope *scope;
+    struct task *from;
+};
+
+static const struct wait_kind far_kind = {.name = "rv_cancel, on another worker"};
+
+static void far_done(struct message *m)
+{
+    wait_wake(CONTAINER(m, struct far_cancel, message)->from, 0);
+}
+
+static void far_cancel(struct message *m)
+{
+    struct far_cancel *f = CONTAINER(m, struct far_cancel, message);
+
+    cancel_called(f->scope);
+    m->deliver = far_done;
+    worker_post(f->from->worker, m);
+}
+
+static void called(const char *call, rv_scope *s)
+{
+    struct task *me = task_self(call), *owner;
+    struct far_cancel far = {.message.deliver = far_cancel, .scope = s, .from = me};
+
+    USAGE(s != NULL, "%s: it is NULL", call);
+    owner = s->owner;
+    USAGE(owner != NULL, "%s: the scope is closed", call);
+    if (owner->worker == me->worker) {
+        cancel_called(s);
+        return;
+    }
+    worker_post(owner->worker, &far.message);
+    (void)wait_park(me, &far_kind, &far, RV_NEVER);
 }
 
 void rv_cancel(rv_scope *s)

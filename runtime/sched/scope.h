@@ -14,6 +14,9 @@
  * the worker: its timer, and its place in the ring of its group's seated children. Not links
  * through the task structs: with a million tasks each neighbour is a miss of cache and TLB.
  *
+ * A scope is its worker's own. A cancel from another worker is a message to it (scope.c), and what
+ * other workers have of a group hears by message too (branch.h).
+ *
  * Who translates: the scope that caused it. scope_settle() turns -ECANCELED into -ETIMEDOUT or 0
  * if nothing around the scope is over as well; otherwise the outer one will.
  */
@@ -39,7 +42,7 @@ void scope_take_seat(struct task *me);
 void scope_leave_seat(struct task *me);
 
 static inline void scope_open(struct task *me, rv_scope *s, int64_t deadline, bool shield,
-                              bool in_group)
+                              uint8_t in_group)
 {
     rv_scope *outer = me->scope;
 
@@ -56,7 +59,7 @@ static inline void scope_open(struct task *me, rv_scope *s, int64_t deadline, bo
     me->scope = s;
 }
 
-void scope_cancel(rv_scope *s);
+void scope_cancel(rv_scope *s); /* on the worker of whoever opened it */
 /* What -ECANCELED in this task will have become when it leaves the scope that caused it. */
 int scope_cause(const struct task *me);
 /* Dies in words unless s is what the task may close now. */

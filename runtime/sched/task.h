@@ -28,6 +28,13 @@ enum task_state {
     TASK_STARTING, /* has a stack, has not run yet */
 };
 
+/* rv_scope.in_group */
+enum {
+    GROUP_PLAIN = 1,
+    GROUP_SPREAD = 2, /* its records may start on any worker */
+    GROUP_BRANCH = 4, /* what this worker has of another one's group: branch.h */
+};
+
 struct wait_kind;
 struct worker;
 struct record;

@@ -62,8 +62,10 @@ void wait_timer(struct task *t)
     if (t->wait_until <= now) {
         if (t->asked)
             report_stuck(t);
-        else
+        else if (!t->wait->shared || t->wait->abort(t, t->wait_on))
             wait_wake(t, 0);
+        else
+            t->asked = true; /* somebody else ends it: the word of that is under way */
         return;
     }
     if (!t->asked && t->wait->abort && t->scope->due <= now) {

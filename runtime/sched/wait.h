@@ -17,6 +17,9 @@
  * of that wait's length, 1 ms at most, so that neighbours in time wake together: a halted core
  * costs 20 us to wake. A short wait beside a long one may thus be late by the long one's slack.
  *
+ * All of this is on the waiter's own worker. Where others may end a wait, its kind is `shared`, and
+ * waiter.h says how.
+ *
  * Parked for ever, nothing pending: the worker's loop sees that and reports a deadlock.
  */
 #ifndef SCHED_WAIT_H
@@ -29,6 +32,7 @@ struct wait_kind {
     const char *name; /* unique: which call waits, and in which of its waits */
     bool (*abort)(struct task *t, void *on);
     int (*fd)(const void *on); /* the descriptor that the wait is on, for the dump; NULL: none */
+    bool shared;               /* its own time, too, asks abort() before it ends the wait */
 };
 
 /* err, from a call that fails before it waits: a point where others may run all the same, or a loop

@@ -5,6 +5,8 @@
 
 #include "kernel/fds.h"
 #include "sched/record.h"
+#include "sched/runtime.h"
+#include "sched/spread.h"
 #include "sched/wait.h"
 
 enum { TRIM_MOST = 256 }; /* stacks a pass: each is a system call */
@@ -61,6 +63,8 @@ struct task *worker_next_slow(struct worker *w)
                 return t;
             continue; /* its group was told, and someone may be ready now */
         }
+        if (!ready && shelf_count(&w->shelf) && spread_fetch(w))
+            continue;
         if (!ready)
             break;
         w->bypassed++;
@@ -73,15 +77,15 @@ struct task *worker_next_slow(struct worker *w)
 
 static bool idle(const struct worker *w)
 {
-    return runq_empty(&w->ready) && w->unstarted == 0;
+    return runq_empty(&w->ready) && w->unstarted == 0 && shelf_count(&w->shelf) == 0;
 }
 
 /* Nothing is ready, no time is set, the kernel has nothing of ours: nobody can ever be woken. A
  * simulated world sees that by itself, and counts it as a finding. */
 static bool deadlocked(const struct worker *w)
 {
-    return w->kernel->room != &sim_room && idle(w) && !timers_any(&w->timers) &&
-           w->kernel->under_way == 0 && fds_waiting(w->kernel) == 0;
+    return w->kernel->room != &sim_room && !worker_reachable(w) && idle(w) &&
+           !timers_any(&w->timers) && w->kernel->under_way == 0 && fds_waiting(w->kernel) == 0;
 }
 
 /* Told, then ended as any shutdown is: by cancelling what can be, and joining. */
@@ -90,6 +94,10 @@ static void break_up(struct worker *w, const char *why)
     bool again = w->deadlocked;
 
     w->kernel->verdict = NULL;
+    if (w->rt->count > 1) {
+        runtime_break_up(w, why);
+        return;
+    }
     report("%s; who waits for what:", why);
     rv_dump(2);
     if (!again) {
@@ -148,12 +156,26 @@ static void fire_timers(struct worker *w)
     } while (count == HANDFUL);
 }
 
+/* Before a step that could wait: others may have work, and want back what is theirs. */
+static void look_around(struct worker *w)
+{
+    if (w->rt->count == 1 || !idle(w))
+        return;
+    if (w->returning)
+        spread_return_all(w);
+    (void)spread_steal(w);
+}
+
 static void kernel_pass(struct worker *w)
 {
     struct kernel *k = w->kernel;
 
+    if (worker_reachable(w))
+        look_around(w);
     k->room->step(k, wait_until(w));
     w->now = k->room->now(k);
+    if (worker_reachable(w))
+        worker_take_messages(w);
     if (__builtin_expect(k->verdict != NULL, 0))
         break_up(w, k->verdict);
     fire_timers(w);
@@ -174,7 +196,7 @@ static void remember_oldest(struct worker *w)
 static void shuffle(struct worker *w)
 {
     struct kernel *k = w->kernel;
-    uint32_t count = runq_count(&w->ready), turns;
+    uint32_t count = runq_count(&w->ready), records = w->unstarted - w->spread_count, turns;
 
     w->credit = 2 + (int)k->choose(k, 1 + k->choose(k, 16));
     turns = count < (uint32_t)w->credit ? count : (uint32_t)w->credit;
@@ -182,17 +204,26 @@ static void shuffle(struct worker *w)
         runq_swap(&w->ready, i, i + k->choose(k, count - i));
     if (w->unstarted && k->choose(k, 2))
         w->bypassed = BYPASS_MAX;
-    if (w->unstarted > 1)
-        record_promote(w, k->choose(k, w->unstarted < 8 ? w->unstarted : 8));
+    if (records > 1)
+        record_promote(w, k->choose(k, records < 8 ? records : 8));
+}
+
+/* With the last task of its root group; where there are others, when all are done. */
+static inline bool goes_on(struct worker *w)
+{
+    return worker_reachable(w) ? runtime_goes_on(w) : w->root.live != 0;
 }
 
 void worker_loop(struct worker *w)
 {
-    while (w->root.live) {
+    while (goes_on(w)) {
         struct task *next;
 
         w->credit = PASS_CREDIT;
         remember_oldest(w);
+        __atomic_store_n(&w->beats, w->beats + 1, __ATOMIC_RELEASE);
+        if (w->rt->count > 1)
+            spread_look(w);
         if (__builtin_expect(w->kernel->choose != NULL, 0))
             shuffle(w);
         task_move(&w->loop, TASK_READY);
@@ -201,7 +232,7 @@ void worker_loop(struct worker *w)
             task_move(&w->loop, TASK_RUNNING);
         else
             (void)worker_switch(w, &w->loop, next);
-        if (w->root.live == 0)
+        if (!goes_on(w))
             break;
         if (deadlocked(w))
             break_up(w, "deadlock: all tasks asleep, nothing pending");

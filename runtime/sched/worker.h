@@ -1,4 +1,5 @@
-/* worker.h: one OS thread that runs tasks, and all that it owns; nothing here is locked.
+/* worker.h: one OS thread that runs tasks, and all that it owns; nothing here is locked but what
+ * others reach it by (runtime.h).
  *
  * A pass: run what is ready until nothing is or the credit is used up, then one step of the
  * kernel (worker.c). Tasks switch straight to each other; the loop, on the thread's own stack, is
@@ -18,6 +19,10 @@
 #ifndef SCHED_WORKER_H
 #define SCHED_WORKER_H
 
+#include <pthread.h>
+
+#include "base/inbox.h"
+#include "base/shelf.h"
 #include "base/slab.h"
 #include "base/timers.h"
 #include "kernel/kernel.h"
@@ -31,6 +36,8 @@ enum {
     BYPASS_PASSES = 64, /* more would be felt; fewer would cost a tree of spawns its depth first */
 };
 
+enum { BRANCH_BUCKETS = 256 }; /* branch.h */
+
 #define VERIFY_AFTER_NS (250 * RV_MS) /* old waits are checked, fds.h */
 #define TRIM_AFTER_NS (5 * RV_S)      /* stacks that nobody wanted go back to the kernel */
 
@@ -39,16 +46,21 @@ struct sibling {
     uint32_t next, prev;
 };
 
+struct rv_runtime;
+struct branch;
+
 struct worker {
     struct task *task; /* who runs */
     int credit;
-    int bypassed;       /* resumes of ready tasks since a record started, while there are some */
-    int passes;         /* that began with records, since the oldest one had its turn */
-    uint32_t unstarted; /* records */
-    uint32_t careful;   /* no switch is plain: tasks with an fenv of their own, one more with C++ */
-    int64_t now;        /* the pass's clock */
+    int bypassed;          /* resumes of ready tasks since a record started, while there are some */
+    int passes;            /* that began with records, since the oldest one had its turn */
+    uint32_t unstarted;    /* records, of both kinds */
+    uint32_t spread_count; /* of these, in `spread` */
+    uint32_t careful; /* no switch is plain: tasks with an fenv of their own, one more with C++ */
+    int64_t now;      /* the pass's clock */
     struct runq ready;
-    struct link records; /* newest first */
+    struct link records; /* newest first, as is: */
+    struct link spread;  /* those that any worker may start; more of them are on the shelf */
 
     struct timers timers;     /* by seat */
     struct sibling *siblings; /* by seat */
@@ -60,14 +72,38 @@ struct worker {
     size_t started;         /* tasks with a stack */
     size_t started_room;    /* how many the run queue and the seats are enough for */
     size_t tasks_max;
-    uint64_t last_id;
-    int64_t verify_at; /* chores, RV_NEVER: nothing to do */
+    uint64_t last_id, id_step; /* each worker has numbers of its own */
+    int64_t verify_at;         /* chores, RV_NEVER: nothing to do */
     int64_t trim_at;
     bool deadlocked;
     struct fenv fenv;              /* of tasks that have none of their own */
     struct exceptions *exceptions; /* the running task's; NULL: no C++ */
     struct task loop;              /* the thread itself */
     rv_group root;
+
+    /* ---- among others ---- */
+
+    struct rv_runtime *rt;
+    unsigned index;
+    pthread_t thread; /* but of worker 0 */
+    bool asleep;      /* it has said so, and is counted: runtime.c */
+    bool hopeless;    /* likewise */
+    bool stopping, drained, leaving;
+    struct message stop, drain, leave;       /* each is sent once */
+    struct branch *branches[BRANCH_BUCKETS]; /* groups of others, of which tasks are here */
+    struct slab branch_slab;
+    struct returns *returns; /* by worker: its records, that have started here */
+    uint32_t returning;      /* how many these are */
+    uint32_t deal_left;      /* of this pass: so many spread records go to `least` */
+    unsigned least;
+    bool spread_turn; /* the oldest record of all was of the spread ones, the last time */
+
+    /* By its own thread; looked at by others, who make do with what they see. */
+    uint32_t load;  /* tasks that wait for the world, once a pass */
+    uint32_t beats; /* passes: it gets round */
+
+    struct inbox inbox; /* what others write, on cache lines of their own */
+    struct shelf shelf;
 };
 
 /* This thread's, NULL outside rv_run(). A task never changes thread, so that neither the address
@@ -123,7 +159,7 @@ int worker_switch_slow(struct task *from, struct task *to);
 /* Leaves `from` for `to`. Tail-call it: comes back with from->ctx.value when `from` is resumed. */
 static inline int worker_switch(struct worker *w, struct task *from, struct task *to)
 {
-    ASSERT(to->worker == w);
+    ASSERT(to->worker == w && w == worker_self); /* hazard 1 */
     task_move(to, TASK_RUNNING);
     w->task = to;
     if (STACK_SANITIZED || __builtin_expect(w->careful != 0, 0))

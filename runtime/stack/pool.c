@@ -151,6 +151,11 @@ struct stack_pool *stack_pool_for(struct stack_arena *a, size_t bytes)
     return &a->pools[i];
 }
 
+struct stack_pool *stack_pool_of_class(struct stack_arena *a, unsigned index)
+{
+    return stack_pool_for(a, (size_t)STACK_BYTES_MIN << index);
+}
+
 static bool add_chunk(struct stack_pool *p)
 {
     size_t bytes = CHUNK_SLOTS * p->slot_bytes;

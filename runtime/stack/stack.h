@@ -86,6 +86,9 @@ void stack_arena_fini(struct stack_arena *a);   /* unmaps all, lent or not */
 /* The pool for stacks of at least `bytes`; NULL: more than the largest class. */
 struct stack_pool *stack_pool_for(struct stack_arena *a, size_t bytes);
 
+/* That of an index that was a pool's in another arena. */
+struct stack_pool *stack_pool_of_class(struct stack_arena *a, unsigned index);
+
 struct stack *stack_take_slowly(struct stack_pool *p);
 
 /* True: the pool is no longer exhausted. Whatever was short may be there again, though nobody has

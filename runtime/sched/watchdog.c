@@ -1,0 +1,225 @@
+/* watchdog.c: see watchdog.h. */
+#include "sched/watchdog.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sched/run.h"
+
+enum { LOOKS = 4 }; /* in the span: a hog is told of at most a quarter late */
+
+/* Of one worker, the watchdog's own. */
+struct watched {
+    uint32_t beats;
+    int64_t since;  /* it has had these beats, at least */
+    int64_t cpu_ns; /* what its thread had used then */
+    bool told;
+};
+
+struct watchdog {
+    struct rv_runtime *rt;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool ending;     /* with the lock */
+    uint32_t dozing; /* atomic */
+    int64_t span_ns;
+    struct watched watched[WORKERS_MAX];
+};
+
+/* A copy of what was there, if it still is. */
+struct suspect {
+    uint64_t id;
+    char name[TASK_NAME_BYTES];
+    const char *site;
+    bool is_task;
+};
+
+/* Without asking the owner, which TSan cannot approve of; who is on the other side of the two
+ * looks at beats and task has not been changed in between. */
+__attribute__((no_sanitize("thread"))) static bool copy_suspect(const struct worker *w,
+                                                                uint32_t beats, struct suspect *out)
+{
+    const struct task *t = *(struct task *const volatile *)&w->task;
+    const volatile struct task *fields = t;
+
+    out->is_task = t != &w->loop;
+    out->id = fields->id;
+    out->site = fields->site;
+    for (int i = 0; i < TASK_NAME_BYTES; i++)
+        out->name[i] = fields->name[i];
+    out->name[TASK_NAME_BYTES - 1] = 0;
+    return __atomic_load_n(&w->beats, __ATOMIC_ACQUIRE) == beats &&
+           *(struct task *const volatile *)&w->task == t;
+}
+
+static int64_t cpu_of(const struct worker *w)
+{
+    struct timespec t = {0};
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(w->thread, &clock) == 0)
+        clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* ---- what is said ---- */
+
+static void tell(const struct worker *w, const struct watched *seen, int64_t now)
+{
+    double lasted = (double)(now - seen->since) / 1e6,
+           used = (double)(cpu_of(w) - seen->cpu_ns) / 1e6;
+    struct suspect s;
+    char who[256];
+
+    if (!copy_suspect(w, seen->beats, &s))
+        return;
+    if (s.is_task)
+        task_describe_spawn(s.id, s.name, s.site, who, sizeof who);
+    else
+        snprintf(who, sizeof who, "its own loop");
+    report("watchdog: worker %u is kept by %s: for %.0f ms no other task of it has run (%.0f ms of "
+           "that on a CPU)",
+           w->index, who, lasted, used);
+}
+
+static void look_at(struct watchdog *d, const struct worker *w, int64_t now)
+{
+    struct watched *seen = &d->watched[w->index];
+    uint32_t beats = __atomic_load_n(&w->beats, __ATOMIC_ACQUIRE);
+
+    if (beats != seen->beats || inbox_parked(&w->inbox)) {
+        if (seen->told)
+            report("watchdog: worker %u goes on, after %.0f ms", w->index,
+                   (double)(now - seen->since) / 1e6);
+        *seen = (struct watched){.beats = beats, .since = now, .cpu_ns = cpu_of(w)};
+    } else if (!seen->told && now - seen->since >= d->span_ns) {
+        seen->told = true;
+        tell(w, seen, now);
+    }
+}
+
+/* ---- its life ---- */
+
+static bool all_asleep(const struct watchdog *d)
+{
+    for (unsigned i = 0; i < d->rt->count; i++)
+        if (!inbox_parked(&d->rt->workers[i]->inbox))
+            return false;
+    return true;
+}
+
+/* With the lock. Until a worker wakes up. */
+static void doze(struct watchdog *d)
+{
+    __atomic_store_n(&d->dozing, 1, __ATOMIC_SEQ_CST);
+    if (!all_asleep(d))
+        __atomic_store_n(&d->dozing, 0, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&d->dozing, __ATOMIC_SEQ_CST) && !d->ending)
+        pthread_cond_wait(&d->wake, &d->lock);
+}
+
+/* With the lock. */
+static void pause_for(struct watchdog *d, int64_t span)
+{
+    int64_t until = clock_now() + span;
+    const struct timespec ts = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    int err = 0;
+
+    while (!d->ending && err != ETIMEDOUT)
+        err = pthread_cond_timedwait(&d->wake, &d->lock, &ts);
+}
+
+static void *watch(void *arg)
+{
+    struct watchdog *d = arg;
+
+    pthread_setname_np(pthread_self(), "reeve-watchdog");
+    pthread_mutex_lock(&d->lock);
+    while (!d->ending) {
+        int64_t now = clock_now();
+
+        for (unsigned i = 0; i < d->rt->count; i++)
+            look_at(d, d->rt->workers[i], now);
+        if (all_asleep(d))
+            doze(d);
+        pause_for(d, d->span_ns / LOOKS);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+void watchdog_wake(struct watchdog *d)
+{
+    if (__builtin_expect(__atomic_load_n(&d->dozing, __ATOMIC_SEQ_CST) == 0, 1))
+        return;
+    pthread_mutex_lock(&d->lock);
+    __atomic_store_n(&d->dozing, 0, __ATOMIC_SEQ_CST);
+    pthread_cond_signal(&d->wake);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static int make(struct rv_runtime *rt)
+{
+    struct watchdog *d = calloc(1, sizeof *d);
+    pthread_condattr_t monotonic;
+    int err;
+
+    if (d == NULL)
+        return -ENOMEM;
+    d->rt = rt;
+    d->span_ns = rt->settings->watchdog_ns;
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&d->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    for (unsigned i = 0; i < rt->count; i++)
+        d->watched[i].since = clock_now();
+    err = run_thread(&d->thread, watch, d);
+    if (err < 0)
+        free(d);
+    else
+        __atomic_store_n(&rt->watchdog, d, __ATOMIC_RELEASE); /* the other workers run */
+    return err;
+}
+
+int watchdog_start(struct rv_runtime *rt)
+{
+    int err;
+
+    if (rt->settings->watchdog_ns == 0 || rt->workers[0]->kernel->room == &sim_room)
+        return 0;
+    err = worker_open_inbox(rt->workers[0]);
+    if (err == 0)
+        err = make(rt);
+    if (err < 0)
+        report("cannot start: the watchdog: %s", strerror(-err));
+    return err;
+}
+
+void watchdog_stop(struct rv_runtime *rt)
+{
+    struct watchdog *d = rt->watchdog;
+
+    if (d == NULL)
+        return;
+    pthread_mutex_lock(&d->lock);
+    d->ending = true;
+    pthread_cond_signal(&d->wake);
+    pthread_mutex_unlock(&d->lock);
+    pthread_join(d->thread, NULL);
+}
+
+void watchdog_free(struct rv_runtime *rt)
+{
+    struct watchdog *d = rt->watchdog;
+
+    if (d == NULL)
+        return;
+    pthread_cond_destroy(&d->wake);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+}
