@@ -187,7 +187,7 @@ static inline void launch(struct task *me, rv_group *g, struct record *r, int er
     else if (to)
         spread_send(to, r);
     else
-        record_queue(me->worker, r);
+        record_queue(me->worker, g, r);
 }
 
 static void check_spawn(const char *call, rv_fn *fn, const void *arg, size_t len)
@@ -279,7 +279,7 @@ int rv_try_go_copy_at(rv_group *root, rv_fn *fn, const void *arg, size_t len, co
         return -EAGAIN;
     err = record_make_copied(me->worker, g, fn, arg, len, site, &r);
     if (err == 0)
-        record_queue(me->worker, r);
+        record_queue(me->worker, g, r);
     return err;
 }
 
