@@ -8,7 +8,8 @@
  * handled it before us: a guard that belongs to another stack than the running one after a line
  * of its own, for it was a stray pointer that found it.
  *
- * The handler is process-wide and counted; the arena that it searches is the thread's own.
+ * The handler is process-wide and counted; the arenas that it searches are the thread's own: one, or
+ * in a simulated world one for each of its workers.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,14 +24,14 @@
 
 enum { FRAMES_SHOWN = 8, UNWINDER_BYTES = 64 * 1024 };
 
-/* One a thread that has an arena. */
+/* One a thread that has arenas. */
 struct watch_stack {
     stack_t before; /* what sigaltstack() was, to be put back */
     void *base;
     size_t bytes;
 };
 
-static __thread struct stack_arena *watched; /* this thread's */
+static __thread struct stack_arena *watched; /* this thread's: a list, mostly of one */
 static __thread struct watch_stack own;
 static __thread stack_describe *describe_head;
 
@@ -91,8 +92,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     bool in_guard = false;
     struct stack *s = NULL;
 
-    if (watched && !was_sent(info))
-        s = stack_find(watched, info->si_addr, &in_guard);
+    for (struct stack_arena *a = watched; a && s == NULL && !was_sent(info); a = a->watched_next)
+        s = stack_find(a, info->si_addr, &in_guard);
     if (s && in_guard && report_overflow(s, info->si_addr) && !STACK_SANITIZED)
         signal(sig, SIG_DFL);
     else /* a sanitizer has a report of its own */
@@ -151,14 +152,13 @@ static int give_handler_a_stack(void)
 
 int stack_overflow_watch(struct stack_arena *a, stack_describe *describe)
 {
-    int err;
+    int err = watched ? 0 : give_handler_a_stack();
 
-    ASSERT(watched == NULL);
-    err = give_handler_a_stack();
     if (err < 0)
         return err;
     backtrace_warm();
     describe_head = describe;
+    a->watched_next = watched;
     watched = a;
     install();
     return 0;
@@ -166,9 +166,15 @@ int stack_overflow_watch(struct stack_arena *a, stack_describe *describe)
 
 void stack_overflow_unwatch(struct stack_arena *a)
 {
-    ASSERT(watched == a);
-    watched = NULL;
+    struct stack_arena **at = &watched;
+
+    while (*at && *at != a)
+        at = &(*at)->watched_next;
+    ASSERT(*at != NULL);
+    *at = a->watched_next;
     uninstall();
+    if (watched)
+        return;
     sigaltstack(&own.before, NULL);
     munmap(own.base, own.bytes);
 }

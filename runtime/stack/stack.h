@@ -19,7 +19,7 @@
  * nothing more, neither a thread's stack nor a large malloc(). REEVE_GUARD forces either. The
  * guard is wide because frames are: -fstack-clash-protection touches each page on its way.
  *
- * One thread each, and one arena a thread: its overflow handler looks there (overflow.c).
+ * One thread each, and mostly one arena a thread: its overflow handler looks there (overflow.c).
  */
 #ifndef STACK_STACK_H
 #define STACK_STACK_H
@@ -73,9 +73,10 @@ struct stack_pool {
 struct stack_arena {
     struct stack_pool pools[STACK_CLASSES];
     size_t head_bytes;
-    enum stack_guard guard; /* what is really used, after init */
-    bool wipe;              /* a returned stack is emptied before it is lent again */
-    size_t guards_left;     /* how many more may be installed */
+    enum stack_guard guard;           /* what is really used, after init */
+    bool wipe;                        /* a returned stack is emptied before it is lent again */
+    size_t guards_left;               /* how many more may be installed */
+    struct stack_arena *watched_next; /* overflow.c */
 };
 
 /* 0, or -ENOTSUP: the guard asked for is not there. head_bytes: what an owner wants at the top. */
@@ -134,8 +135,8 @@ static inline size_t stack_bytes(const struct stack *s)
 /* Says, in a few words, whose head this is (it may be nobody's); true: it is who runs. */
 typedef bool stack_describe(struct stack *head, char *text, size_t room);
 
-/* On this thread, for its one arena: the handler's own stack, and the process-wide handler if it
- * is not there yet. 0 or -errno. */
+/* On this thread, for an arena: the handler's own stack, where the thread has none yet, and the
+ * process-wide handler if it is not there. 0 or -errno. */
 int stack_overflow_watch(struct stack_arena *a, stack_describe *describe);
 void stack_overflow_unwatch(struct stack_arena *a);
 /* In a forked child, whose arena is the parent's: what the handler had is left as it is, for the
