@@ -26,7 +26,6 @@ static inline void world_new(uint64_t seed, unsigned without)
     w->options.disk_bytes = 1 << 20;
     for (int i = 0; i < SIM_FAULTS; i++)
         w->rate[i] = without >> i & 1 ? 0 : 8192;
-    list_init(&w->queue);
     list_init(&w->ops);
     list_init(&w->objects);
     w->hosts[0].up = true;

@@ -101,7 +101,7 @@ static void bell_ended(struct kop *op)
     k->room->submit(k, op);
 }
 
-/* In a simulated world all workers are of one thread: there is nothing to ring. */
+/* In a simulated world all workers are of one thread: it is a flag. */
 int kernel_hang_bell(struct kernel *k, bool (*called)(struct kernel *k, bool parking))
 {
     if (k->called || k->room == &sim_room) {
@@ -136,6 +136,7 @@ void kernel_ring(struct kernel *k)
 
     if (k->bell < 0) {
         ASSERT(k->room == &sim_room);
+        k->rung = true;
         return;
     }
     while (write(k->bell, &one, sizeof one) < 0) {

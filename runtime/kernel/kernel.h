@@ -148,9 +148,13 @@ struct kernel {
      * with `parking` as the last thing before it blocks: true, there is something, and it must not
      * block. From then until the step is back, kernel_ring() wakes it. */
     bool (*called)(struct kernel *k, bool parking);
-    /* Of a simulated world with several workers: one of them, at a point where others could have
-     * come first, lets them. */
-    void (*turn)(struct kernel *k);
+    /* Of a simulated world with several workers, which take turns on one thread. turn: at a point
+     * where others could come first the seed may say that they do; `must`: k's waits for them, and
+     * they do. go_on: leaves k's worker for another, and comes back when one leaves for this; the
+     * workers' own, NULL for one that is over. rung: what a bell is there. */
+    void (*turn)(struct kernel *k, bool must);
+    void (*go_on)(struct kernel *k, struct kernel *to);
+    bool rung;
     int bell; /* an eventfd; -1: there is none */
     struct kop *bell_watch;
 };

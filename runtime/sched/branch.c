@@ -255,14 +255,9 @@ struct branch *branch_for(struct worker *w, rv_group *parent)
 /* Goes out from the task, past workers: all that it is inside of stays open as long as it runs. */
 static bool is_inside(const struct task *t, const rv_group *root)
 {
-    rv_group *g = t->group;
-
-    while (g) {
+    for (rv_group *g = t->group; g; g = branch_around(g))
         if (branch_root(g) == root)
             return true;
-        g = g->scope.in_group & GROUP_BRANCH ? branch_of(g)->parent
-                                             : ((struct task *)g->scope.owner)->group;
-    }
     return false;
 }
 

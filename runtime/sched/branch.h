@@ -64,6 +64,13 @@ static inline struct branch *branch_of(rv_group *g)
     return CONTAINER(g, struct branch, group);
 }
 
+/* The group around g, past workers: it stays open as long as g does. NULL: none. */
+static inline rv_group *branch_around(rv_group *g)
+{
+    return g->scope.in_group & GROUP_BRANCH ? branch_of(g)->parent
+                                            : ((struct task *)g->scope.owner)->group;
+}
+
 /* What the program knows g by. */
 static inline rv_group *branch_root(rv_group *g)
 {

@@ -50,7 +50,7 @@ void runtime_close_door(struct rv_runtime *rt)
 {
     __atomic_fetch_or(&rt->door, DOOR_CLOSED, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&rt->door, __ATOMIC_ACQUIRE) != DOOR_CLOSED)
-        sched_yield();
+        worker_stand_aside(worker_self);
 }
 
 /* ---- a post, on the worker that it came to ---- */
@@ -89,11 +89,13 @@ static void arrive(struct message *m)
 
 /* ---- posting ---- */
 
+/* A worker's turns are its own: in a simulated world they must not hang on what ran before. */
 static struct worker *pick(struct rv_runtime *rt)
 {
     static __thread unsigned turn;
+    unsigned *mine = worker_self ? &worker_self->post_turn : &turn;
 
-    return rt->workers[turn++ % rt->count];
+    return rt->workers[(*mine)++ % rt->count];
 }
 
 static int send_post(struct rv_runtime *rt, struct post *p)

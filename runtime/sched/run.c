@@ -2,7 +2,8 @@
  *
  * Worker 0 is the thread that called rv_run(); the others are threads that it makes, one after the
  * other, each of which sets up its own worker and says how that went. If one cannot be had, those
- * that are there leave again, and rv_run() says which and why.
+ * that are there leave again, and rv_run() says which and why. In a simulated world there are no
+ * other threads: virtual.c.
  *
  * A stop is no special case: the root group holds the first task, and ends when that does; every
  * other task is in a group that some task had to join before. What is left then are idle stacks,
@@ -20,6 +21,7 @@
 #include "sched/group.h"
 #include "sched/life.h"
 #include "sched/record.h"
+#include "sched/virtual.h"
 #include "sched/waiter.h"
 #include "sched/watchdog.h"
 
@@ -85,10 +87,18 @@ static void *worker_thread(void *arg)
     return NULL;
 }
 
+static bool in_threads(const struct rv_runtime *rt)
+{
+    return rt->workers[0]->kernel->room != &sim_room;
+}
+
 static int start_worker(struct worker *w)
 {
     struct birth birth = {.worker = w};
     int err;
+
+    if (!in_threads(w->rt))
+        return virtual_start(w);
 
     waiter_init(&birth.answer, NULL);
     __atomic_fetch_add(&w->rt->inside, 1, __ATOMIC_RELAXED);
@@ -108,6 +118,10 @@ static int start_worker(struct worker *w)
 /* Those before `end` are about to leave their loops. */
 static void join_workers(struct rv_runtime *rt, unsigned end)
 {
+    if (!in_threads(rt)) {
+        virtual_join(rt, end);
+        return;
+    }
     runtime_leave(rt);
     for (unsigned i = 1; i < end; i++)
         pthread_join(rt->workers[i]->thread, NULL);

@@ -52,6 +52,7 @@ void worker_take_messages(struct worker *w)
     for (; m; m = next) {
         next = m->next;
         m->deliver(m);
+        worker_turn(w);
     }
 }
 

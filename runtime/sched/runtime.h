@@ -18,6 +18,8 @@
 #ifndef SCHED_RUNTIME_H
 #define SCHED_RUNTIME_H
 
+#include <sched.h>
+
 #include "base/cpus.h"
 #include "sched/options.h"
 #include "sched/worker.h"
@@ -70,7 +72,16 @@ void worker_take_messages(struct worker *w);
 static inline void worker_turn(struct worker *w)
 {
     if (__builtin_expect(w->kernel->turn != NULL, 0))
-        w->kernel->turn(w->kernel);
+        w->kernel->turn(w->kernel, false);
+}
+
+/* This one waits for what another one does at this moment, by looking. */
+static inline void worker_stand_aside(struct worker *w)
+{
+    if (w->kernel->turn)
+        w->kernel->turn(w->kernel, true);
+    else
+        sched_yield();
 }
 
 /* Wakes somebody who sleeps, if anybody does, to look for work. */

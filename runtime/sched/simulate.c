@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "kernel/sim/sim.h"
+#include "sched/branch.h"
 #include "sched/run.h"
 #include "sched/wait.h"
 
@@ -97,9 +98,9 @@ static unsigned host_of_task(void *unused)
     const struct task *t = worker_self ? worker_self->task : NULL;
 
     (void)unused;
-    for (; hosts && t && t->group; t = t->group->scope.owner)
+    for (rv_group *g = hosts && t ? t->group : NULL; g; g = branch_around(g))
         for (const struct rv_sim_host *h = hosts; h; h = h->next)
-            if (t->group == &h->tasks)
+            if (g == &h->tasks)
                 return h->number;
     return 0;
 }
@@ -115,6 +116,8 @@ static int settle(struct settings *s, uint64_t seed, const rv_sim_options *opt)
         return -EINVAL;
     }
     runtime.backend = "sim";
+    if (runtime.workers == 0)
+        runtime.workers = 1; /* and not REEVE_WORKERS: a seed is one run, wherever it is run */
     err = options_read(s, &runtime);
     if (err < 0)
         return err;

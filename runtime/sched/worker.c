@@ -16,17 +16,17 @@ __thread struct worker *worker_self __attribute__((tls_model("initial-exec")));
 /* ---- switching ---- */
 
 /* A switch that sanitizers or a floating-point environment take part in. */
-static __attribute__((noinline)) int switch_told(struct task *from, struct task *to)
+static __attribute__((noinline)) int switch_told(struct task *from, struct task *to, bool for_good)
 {
     int value;
 
 #ifdef FRAME_BYTES /* swapcontext() does it by itself, and would save what is loaded here */
-    if (from->own_fenv && from->state != TASK_FINISHED)
+    if (from->own_fenv && !for_good)
         fenv_save(&from->fenv);
     if (from->own_fenv | to->own_fenv)
         fenv_load(to->own_fenv ? &to->fenv : &from->worker->fenv);
 #endif
-    sanitize_leave(&from->stack.sanitizer, from->state == TASK_FINISHED, &to->stack.sanitizer);
+    sanitize_leave(&from->stack.sanitizer, for_good, &to->stack.sanitizer);
     value = context_switch(&from->ctx, &to->ctx);
     sanitize_arrive(&from->stack.sanitizer);
     return value;
@@ -39,8 +39,18 @@ int worker_switch_slow(struct task *from, struct task *to)
     if (here)
         exceptions_switch(here, &from->exceptions, &to->exceptions);
     if (STACK_SANITIZED || from->own_fenv | to->own_fenv)
-        return switch_told(from, to);
+        return switch_told(from, to, from->state == TASK_FINISHED);
     return context_switch(&from->ctx, &to->ctx);
+}
+
+/* Whatever state it is in: a task that has finished may still have to say so to another worker. */
+void worker_put_aside(struct task *from, struct task *to, bool for_good)
+{
+    struct exceptions *here = from->worker->exceptions;
+
+    if (here)
+        exceptions_switch(here, &from->exceptions, &to->exceptions);
+    (void)switch_told(from, to, for_good);
 }
 
 void worker_pause(struct worker *w)

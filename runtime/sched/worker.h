@@ -85,9 +85,10 @@ struct worker {
 
     struct rv_runtime *rt;
     unsigned index;
-    pthread_t thread; /* but of worker 0 */
-    bool asleep;      /* it has said so, and is counted: runtime.c */
-    bool hopeless;    /* likewise */
+    pthread_t thread;         /* but of worker 0 */
+    struct stack *loop_stack; /* of a virtual worker: virtual.c */
+    bool asleep;              /* it has said so, and is counted: runtime.c */
+    bool hopeless;            /* likewise */
     bool stopping, drained, leaving;
     struct message stop, drain, leave;       /* each is sent once */
     struct branch *branches[BRANCH_BUCKETS]; /* groups of others, of which tasks are here */
@@ -96,7 +97,8 @@ struct worker {
     uint32_t returning;      /* how many these are */
     uint32_t deal_left;      /* of this pass: so many spread records go to `least` */
     unsigned least;
-    bool spread_turn; /* the oldest record of all was of the spread ones, the last time */
+    unsigned post_turn; /* whose turn it is to get one: foreign.c */
+    bool spread_turn;   /* the oldest record of all was of the spread ones, the last time */
 
     /* By its own thread; looked at by others, who make do with what they see. */
     uint32_t load;  /* tasks that wait for the world, once a pass */
@@ -155,6 +157,9 @@ static inline struct task *worker_next(struct worker *w)
 }
 
 int worker_switch_slow(struct task *from, struct task *to);
+/* In a simulated world: from one worker's running task to another worker's, and neither of them
+ * hears of it; or for good. */
+void worker_put_aside(struct task *from, struct task *to, bool for_good);
 
 /* Leaves `from` for `to`. Tail-call it: comes back with from->ctx.value when `from` is resumed. */
 static inline int worker_switch(struct worker *w, struct task *from, struct task *to)

@@ -11,6 +11,9 @@
  * Up to that moment the operation's memory, the kop and its buffer, is the kernel's: both are
  * compared with what they were whenever the world comes to them, and a program that has used them
  * meanwhile, or a library that has let it, ends there.
+ *
+ * Each worker has operations of its own, and hears of them in its own step: where the world gets on
+ * in another one's, the word of them arrives (seat.arrived), and lies there until then.
  */
 #include <errno.h>
 #include <poll.h>
@@ -77,9 +80,23 @@ static void forget(struct sim *w, struct sim_op *o)
     let_go(w, o);
     list_remove(&o->link);
     list_remove(&o->on_object);
+    list_remove(&o->arrived);
     if (o->object)
         sim_drop(w, o->object);
     free(o);
+}
+
+/* Its worker runs, and hears of it now; or it arrives. */
+static bool heard_now(struct sim *w, struct sim_op *o)
+{
+    w->delivered++;
+    if (o->seat == w->running || w->ending) {
+        o->seat->heard = true;
+        return true;
+    }
+    if (list_empty(&o->arrived))
+        list_push_back(&o->seat->arrived, &o->arrived);
+    return false;
 }
 
 static void finish(struct sim *w, struct sim_op *o)
@@ -88,8 +105,7 @@ static void finish(struct sim *w, struct sim_op *o)
     long result = o->result;
 
     if (op->code != KOP_WATCH)
-        w->k.under_way--;
-    w->delivered++;
+        o->seat->k.under_way--;
     w->stats.completions++;
     sim_tell(w, "back", (int64_t)o->number, result);
     op->state = op->cancel = KOP_IDLE;
@@ -104,7 +120,7 @@ static void back(struct sim *w, struct sim_event *e)
 
     check_memory(o);
     o->state = SIM_BACK;
-    if (!o->cancelled || o->cancel_back)
+    if ((!o->cancelled || o->cancel_back) && heard_now(w, o))
         finish(w, o);
 }
 
@@ -234,11 +250,15 @@ static void speak(struct sim *w, struct sim_op *o)
     if (bits == 0)
         return;
     sim_tell(w, "event", o->copy.fd, bits);
-    w->delivered++;
-    if (sim_chance(w, RV_SIM_ERRORS)) /* at times it ends by itself (hazard 25) */
+    if (sim_chance(w, RV_SIM_ERRORS)) { /* at times it ends by itself (hazard 25) */
+        w->delivered++;
+        o->seat->heard = true;
         decide(w, o, bits);
-    else
+    } else if (heard_now(w, o)) {
         o->op->event(o->op, bits);
+    } else {
+        o->said |= bits;
+    }
 }
 
 static void look(struct sim *w, struct sim_event *e)
@@ -321,21 +341,49 @@ static void start(struct sim *w, struct sim_op *o)
         attempt(w, o);
 }
 
-void sim_hand_over(struct sim *w)
+void sim_hand_over(struct sim_seat *s)
 {
-    while (!list_empty(&w->queue))
-        start(w, CONTAINER(w->queue.next, struct sim_op, link));
+    while (!list_empty(&s->queue))
+        start(s->w, CONTAINER(s->queue.next, struct sim_op, link));
+}
+
+/* ---- arriving ---- */
+
+static void hear(struct sim *w, struct sim_op *o)
+{
+    int bits = o->said;
+
+    check_memory(o);
+    o->seat->heard = true;
+    o->said = 0;
+    if (bits)
+        o->op->event(o->op, bits);
+    if (o->state == SIM_BACK && (!o->cancelled || o->cancel_back))
+        finish(w, o); /* else a cancel was asked for meanwhile, and the answer to that comes */
+}
+
+void sim_deliver(struct sim_seat *s)
+{
+    struct link *l;
+
+    while ((l = list_pop_front(&s->arrived))) {
+        hear(s->w, CONTAINER(l, struct sim_op, arrived));
+        if (!s->w->ending && sim_chance(s->w, RV_SIM_ORDER))
+            return;
+    }
 }
 
 void sim_submit(struct kernel *k, struct kop *op)
 {
-    struct sim *w = sim_of(k);
+    struct sim_seat *s = sim_seat_of(k);
+    struct sim *w = s->w;
     struct sim_op *o = sim_alloc(sizeof *o);
 
     ASSERT(op->state == KOP_IDLE && op->cancel == KOP_IDLE);
     if (op->code != KOP_WATCH)
         k->under_way++;
     op->state = KOP_QUEUED;
+    o->seat = s;
     o->op = op;
     o->copy = *op;
     o->position = -1;
@@ -346,7 +394,8 @@ void sim_submit(struct kernel *k, struct kop *op)
     if (report_who && (op->code == KOP_OPENAT || op->code == KOP_ACCEPT))
         report_who(o->maker, sizeof o->maker);
     list_init(&o->on_object);
-    list_push_back(&w->queue, &o->link);
+    list_init(&o->arrived);
+    list_push_back(&s->queue, &o->link);
 }
 
 /* ---- cancels ---- */
@@ -358,10 +407,10 @@ static void cancel_is_back(struct sim *w, struct sim_event *e)
     o->cancel_back = true;
     w->cancels_back++;
     sim_tell(w, "cancel back", (int64_t)o->number, o->state);
-    if (o->state == SIM_BACK)
-        finish(w, o);
-    else
+    if (o->state != SIM_BACK)
         check_memory(o);
+    else if (heard_now(w, o))
+        finish(w, o);
 }
 
 static void cancel_lands(struct sim *w, struct sim_event *e)
@@ -394,11 +443,14 @@ static struct sim_op *find(struct link *head, const struct kop *op)
 
 void sim_cancel(struct kernel *k, struct kop *op)
 {
-    struct sim *w = sim_of(k);
-    struct sim_op *o = find(&w->queue, op);
+    struct sim_seat *s = sim_seat_of(k);
+    struct sim *w = s->w;
+    struct sim_op *o = find(&s->queue, op);
 
     if (o) { /* the world has never heard of it */
         o->result = -ECANCELED;
+        w->delivered++;
+        s->heard = true;
         finish(w, o);
         return;
     }

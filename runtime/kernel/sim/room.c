@@ -1,13 +1,9 @@
 /* room.c: the simulated room: a world in memory behind the table of kernel.h.
  *
- * sim.h names its parts. This one is the table itself: calls that never wait, the step, and a
- * world's beginning and end, at which its books are audited.
- *
- * Virtual time moves by a little at each look at the clock and each step, so that a loop that only
- * looks comes to an end; and to the next event, when a step may wait. When there is none, and no
- * time to wait for, nothing can ever happen: that is the room's verdict, and the worker's loop
- * ends the run in words. Where tasks turn and turn and nothing comes of it, each step takes longer
- * and longer, or time_max would be hours of real time away. So a simulated program cannot hang.
+ * sim.h names its parts. This one is the table itself: calls that never wait, and a world's
+ * beginning and end, at which its books are audited. The first worker that opens the room makes the
+ * world, the others take seats in it; the first that closes its own ends it, for then all have left
+ * their loops, and with the last one it is gone.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,8 +13,7 @@
 
 #include "kernel/sim/sim.h"
 
-enum { LOOK_NS = 100, STEP_NS = 1000, FDS_MAX = 1024, DISK_BYTES = 64 << 20 };
-enum { TURNS_EACH = 10000, TURNS_DOUBLED = 14 };
+enum { LOOK_NS = 100, FDS_MAX = 1024, DISK_BYTES = 64 << 20 };
 #define BEGIN_NS 1000000000000 /* of virtual time: nothing is due at zero */
 #define TIME_MAX_NS (24 * 3600 * RV_S)
 
@@ -122,75 +117,6 @@ static unsigned choose(struct kernel *k, unsigned n)
     return (unsigned)sim_below(sim_of(k), n);
 }
 
-/* ---- the step ---- */
-
-static void happen(struct sim *w)
-{
-    struct sim_event *e;
-
-    while ((e = sim_due(w))) {
-        e->happen(w, e);
-        if (w->delivered && sim_chance(w, RV_SIM_ORDER))
-            return; /* the rest is seen a step later */
-    }
-}
-
-/* The loop tells it, with all who wait; the run fails by it. */
-static void give_verdict(struct sim *w, const char *why)
-{
-    w->k.verdict = why;
-    w->config->doomed = true;
-}
-
-/* The first time all tasks are cancelled, and have as long again to end. */
-static bool over_time(struct sim *w)
-{
-    if (w->now - w->began <= w->options.time_max)
-        return false;
-    if (w->over)
-        die("sim: the run goes on and on, although all its tasks were cancelled");
-    w->over = true;
-    w->options.time_max = clock_sum(w->now - w->began, w->options.time_max);
-    give_verdict(w, "sim: the run has lasted too long (rv_sim_options.time_max)");
-    return true;
-}
-
-/* A step's own time: doubled with each TURNS_EACH of them in a row in which somebody was ready, and
- * nothing came from the world. */
-static int64_t step_ns(struct sim *w, int64_t until)
-{
-    unsigned doubled;
-
-    w->turns = w->delivered == 0 && until <= w->now ? w->turns + 1 : 0;
-    doubled = w->turns / TURNS_EACH;
-    return (int64_t)STEP_NS << (doubled < TURNS_DOUBLED ? doubled : TURNS_DOUBLED);
-}
-
-static void sim_step(struct kernel *k, int64_t until)
-{
-    struct sim *w = sim_of(k);
-
-    w->stats.steps++;
-    w->now += step_ns(w, until);
-    w->delivered = 0;
-    sim_hand_over(w);
-    happen(w);
-    while (w->delivered == 0 && w->now < until) {
-        int64_t next = sim_next(w);
-
-        if (next == CLOCK_NEVER && until == CLOCK_NEVER) {
-            give_verdict(w, "deadlock: all tasks asleep, nothing pending");
-            return;
-        }
-        next = next < until ? next : until;
-        w->now = next > w->now ? next : w->now;
-        if (over_time(w))
-            return;
-        happen(w);
-    }
-    (void)over_time(w);
-}
-
 /* ---- beginning ---- */
 
 /* Of the kinds of faults each world has about half, each as often as the seed says: so seldom that
@@ -210,47 +136,74 @@ static void draw_rates(struct sim *w)
     }
 }
 
-static int sim_open(struct kernel **out_k, const struct kernel_config *config, char *out_why)
+static void make_world(struct sim_config *config)
 {
-    struct sim *w = sim_alloc(sizeof *w);
+    struct sim *w = config->world = sim_alloc(sizeof *w);
 
-    (void)out_why;
-    w->k.room = &sim_room;
-    w->config = config->sim;
-    w->options = w->config->options;
+    w->config = config;
+    w->options = config->options;
     w->options.fds_max = w->options.fds_max ? w->options.fds_max : FDS_MAX;
     w->options.disk_bytes = w->options.disk_bytes ? w->options.disk_bytes : DISK_BYTES;
     w->options.time_max = w->options.time_max ? w->options.time_max : TIME_MAX_NS;
-    w->random = w->config->seed;
+    w->random = config->seed;
     w->now = w->began = BEGIN_NS;
-    w->stats.seed = w->config->seed;
-    list_init(&w->queue);
+    w->stats.seed = config->seed;
+    list_init(&w->seats);
     list_init(&w->ops);
     list_init(&w->objects);
     list_init(&w->names);
     draw_rates(w);
-    w->k.choose = sim_has(w, RV_SIM_ORDER) ? choose : NULL;
     w->acting = 1;
     sim_host_boot(w, htonl(INADDR_LOOPBACK));
     sim_make_standard(w);
     w->acting = 0;
-    *out_k = &w->k;
+}
+
+/* One that is alone has nobody to take turns with. */
+static void take_seat(struct sim *w, struct sim_seat *s)
+{
+    s->k.room = &sim_room;
+    s->k.choose = sim_has(w, RV_SIM_ORDER) ? choose : NULL;
+    s->w = w;
+    s->number = w->seat_count++;
+    list_init(&s->queue);
+    list_init(&s->arrived);
+    list_push_back(&w->seats, &s->link);
+    for (struct link *l = w->seats.next; w->seat_count > 1 && l != &w->seats; l = l->next)
+        CONTAINER(l, struct sim_seat, link)->k.turn = sim_turn;
+}
+
+static int sim_open(struct kernel **out_k, const struct kernel_config *config, char *out_why)
+{
+    struct sim_seat *s = sim_alloc(sizeof *s);
+
+    (void)out_why;
+    if (config->sim->world == NULL)
+        make_world(config->sim);
+    take_seat(config->sim->world, s);
+    *out_k = &s->k;
     return 0;
 }
 
 /* ---- the end ---- */
 
+static void hand_over_all(struct sim *w)
+{
+    for (struct link *l = w->seats.next; l != &w->seats; l = l->next)
+        sim_hand_over(CONTAINER(l, struct sim_seat, link));
+}
+
 static void let_time_pass(struct sim *w)
 {
     struct sim_event *e;
 
-    sim_hand_over(w);
+    hand_over_all(w);
     while (w->agenda.count) {
         if (sim_next(w) > w->now)
             w->now = sim_next(w);
         while ((e = sim_due(w)))
             e->happen(w, e);
-        sim_hand_over(w);
+        hand_over_all(w);
     }
 }
 
@@ -282,28 +235,48 @@ static void audit(struct sim *w)
                  CONTAINER(w->objects.next, struct sim_object, all)->class->name);
 }
 
-static void sim_close(struct kernel *k)
+/* No worker runs any more: what is under way comes to its end. */
+static void end_time(struct sim *w)
 {
-    struct sim *w = sim_of(k);
-
-    ASSERT(k->under_way == 0);
     sim_tell(w, "end", (int64_t)w->stats.steps, w->stats.time = w->now - w->began);
     w->stats.hash = w->hash;
     w->acting = 1; /* nobody is running */
-    sim_hand_over(w);
+    w->ending = true;
+    hand_over_all(w);
+    for (struct link *l = w->seats.next; l != &w->seats; l = l->next)
+        sim_deliver(CONTAINER(l, struct sim_seat, link));
     sim_end_watches(w);
     let_time_pass(w);
+}
+
+static void end_world(struct sim *w)
+{
     close_all(w);
     let_time_pass(w);
     for (int i = 0; i < SIM_STANDARD; i++)
         sim_drop(w, w->standard[i]);
     audit(w);
     w->config->stats = w->stats;
+    w->config->world = NULL;
     for (unsigned i = 0; i < w->host_count; i++)
         sim_disk_free(w->hosts[i].disk);
     free(w->numbers);
     free(w->agenda.heap);
     free(w);
+}
+
+static void sim_close(struct kernel *k)
+{
+    struct sim_seat *s = sim_seat_of(k);
+    struct sim *w = s->w;
+
+    ASSERT(k->under_way == 0);
+    if (!w->ending)
+        end_time(w);
+    list_remove(&s->link);
+    free(s);
+    if (list_empty(&w->seats))
+        end_world(w);
 }
 
 const struct kernel_room sim_room = {

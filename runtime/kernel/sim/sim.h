@@ -1,6 +1,7 @@
 /* sim.h: the simulated world, as its parts see it.
  *
- *   room.c      the room: direct calls, the step; a world's beginning, end and audit
+ *   room.c      the room: direct calls; a world's beginning, end and audit
+ *   seat.c      the step, and which worker of several goes on
  *   ops.c       operations, their cancels, watches
  *   agenda.c    what will happen, by virtual time; chance and trace
  *   host.c      hosts: addresses, partitions, power
@@ -38,6 +39,7 @@ enum {
 
 /* How a run is set up and what it leaves behind: kernel_config.sim. */
 struct sim_config {
+    struct sim *world; /* while it is there: one for all workers */
     uint64_t seed;
     rv_sim_options options;
     bool traced;        /* each event is a line on stderr */
@@ -109,8 +111,11 @@ enum sim_op_state {
 struct sim_op {
     struct sim_event event;
     struct sim_event cancel; /* when it takes effect, and then when the word of that is back */
-    struct link link;        /* sim.queue or sim.ops */
+    struct link link;        /* seat.queue or sim.ops */
     struct link on_object;   /* while waiting; a watch, always */
+    struct link arrived;     /* seat.arrived */
+    struct sim_seat *seat;   /* whose it is */
+    int said;                /* a watch: bits that its worker has yet to hear of */
     struct kop *op;
     struct kop copy; /* as it was submitted: its memory must stay what it is until it is back */
     struct sim_object *object;
@@ -144,16 +149,32 @@ struct sim_host {
 
 /* ---- the world ---- */
 
-struct sim {
+/* What a worker has of the world that it shares with others: its kernel. */
+struct sim_seat {
     struct kernel k;
+    struct sim *w;
+    struct link link; /* sim.seats */
+    unsigned number;
+    struct link queue;   /* of struct sim_op: submitted */
+    struct link arrived; /* of struct sim_op: its worker hears of them in its own step */
+    bool stepping;
+    bool heard;    /* done() or event() was called in this step */
+    bool parked;   /* in a step, */
+    int64_t until; /* until then */
+};
+
+struct sim {
     struct sim_config *config;
+    struct link seats; /* in the order in which they were taken */
+    unsigned seat_count;
+    struct sim_seat *running; /* in whose step this happens */
+    bool ending;              /* no worker runs any more */
     rv_sim_options options;
     uint64_t random;
     uint64_t hash;
     int64_t now, began;
     unsigned rate[SIM_FAULTS]; /* in 65,536; by bit of RV_SIM_… */
     struct sim_agenda agenda;
-    struct link queue;   /* of struct sim_op: submitted */
     struct link ops;     /* with the world */
     struct link objects; /* all there are */
     struct sim_object *standard[SIM_STANDARD];
@@ -170,14 +191,20 @@ struct sim {
     struct link names;      /* of struct sim_socket: bound ones */
     uint64_t cancels_back;
     bool over;          /* it has lasted longer than it may, and was told so */
-    unsigned delivered; /* calls of done() and event() in this step */
+    unsigned delivered; /* in this step: what somebody heard, or will */
+    bool passed;        /* in this step: time, for all of them slept */
     unsigned turns;     /* steps in a row that brought nothing, and that nobody waited for */
     rv_sim_stats stats;
 };
 
+static inline struct sim_seat *sim_seat_of(struct kernel *k)
+{
+    return CONTAINER(k, struct sim_seat, k);
+}
+
 static inline struct sim *sim_of(struct kernel *k)
 {
-    return CONTAINER(k, struct sim, k);
+    return sim_seat_of(k)->w;
 }
 
 /* ---- chance and trace ---- */
@@ -275,8 +302,14 @@ int sim_ready(struct sim *w, struct sim_object *o);
 
 void sim_submit(struct kernel *k, struct kop *op);
 void sim_cancel(struct kernel *k, struct kop *op);
-void sim_hand_over(struct sim *w);
+void sim_hand_over(struct sim_seat *s);
+void sim_deliver(struct sim_seat *s); /* what has arrived for it; not always all at once */
 void sim_end_watches(struct sim *w);
+
+/* ---- the step, and turns: seat.c ---- */
+
+void sim_step(struct kernel *k, int64_t until);
+void sim_turn(struct kernel *k, bool must);
 
 /* ---- byte streams, one way ---- */
 
