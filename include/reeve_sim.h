@@ -45,13 +45,15 @@ enum {
 #define RV_SIM_ALL 511u
 
 typedef struct rv_sim_options {
-    unsigned without;   /* what this world does not do; RV_SIM_ALL: calm, in order, on time */
-    rv_time time_max;   /* a run of more virtual time is a failure; 0: 24 hours */
-    size_t fds_max;     /* descriptors, then -EMFILE; 0: 1,024 */
-    size_t disk_bytes;  /* of each host's disk, then -ENOSPC; 0: 64 MiB */
-    bool leave_open;    /* descriptors that are open at the end are no failure */
-    bool allow_real;    /* nor are calls that the seed does not decide: the guard, below */
-    rv_options runtime; /* for the rest; its backend is not looked at */
+    unsigned without;  /* what this world does not do; RV_SIM_ALL: calm, in order, on time */
+    rv_time time_max;  /* a run of more virtual time is a failure; 0: 24 hours */
+    size_t fds_max;    /* descriptors, then -EMFILE; 0: 1,024 */
+    size_t disk_bytes; /* of each host's disk, then -ENOSPC; 0: 64 MiB */
+    bool leave_open;   /* descriptors that are open at the end are no failure */
+    bool allow_real;   /* nor are calls that the seed does not decide: the guard, below */
+    /* For the rest; its backend is not looked at. workers: 0 is 1, whatever REEVE_WORKERS says, and
+     * RV_WORKERS_AUTO is 1 to 4, as the seed has it. They take turns on this thread. */
+    rv_options runtime;
 } rv_sim_options;
 
 /* Runs fn as rv_run() does, in the world of that seed; opt NULL: anything may happen. What fn

@@ -24,6 +24,12 @@ enum {
     PLANT_OPEN_SHIELD,       /* a cancel goes through shields */
     PLANT_WRONG_SCOPE,       /* a scope translates a cancellation that one around it caused */
     PLANT_UNSYNCED,          /* fdatasync says that it is done when it has begun */
+    PLANT_STALE_CLOCK,       /* a message is taken to be older than the last look at the clock */
+    PLANT_UNTOLD_CANCEL,     /* a branch of which home heard after its cancel is not cancelled */
+    PLANT_EARLY_WORD,        /* a branch gives back all that it took while a child of it lives */
+    PLANT_UNCOUNTED_TAKE,    /* a record that another worker takes is not counted as taken */
+    PLANT_LOST_ERROR,        /* a branch's last word does not say its error */
+    PLANT_TWO_ANSWERS,       /* a spawn that waits for room is withdrawn after it got some */
 };
 
 #ifndef PLANT

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/plant.h"
 #include "sched/runtime.h"
 
 /* ---- up: from here to home, and back ---- */
@@ -13,7 +14,7 @@ static void envelope_is_back(struct message *m);
 /* While it has children, one of those that it took is kept back: its own may be among them. */
 static size_t to_give_back(const struct branch *b)
 {
-    if (b->empty)
+    if (b->empty || PLANTED(EARLY_WORD))
         return b->taken;
     return b->ended < b->taken ? b->ended : b->taken - (b->taken > 0);
 }
@@ -24,7 +25,7 @@ static void send_up(struct branch *b)
     b->word.joined = b->joined;
     b->joined = 0;
     b->word.ended = to_give_back(b);
-    b->word.error = b->error_said ? 0 : b->group.error;
+    b->word.error = b->error_said || (b->empty && PLANTED(LOST_ERROR)) ? 0 : b->group.error;
     b->word.lost = b->group.lost;
     b->word.last = b->empty;
     b->taken -= b->word.ended;
@@ -186,7 +187,7 @@ static void hear(struct message *m)
     if (b->word.last) {
         leave(b);
     } else {
-        if (g->scope.due == SCOPE_CANCELLED)
+        if (g->scope.due == SCOPE_CANCELLED && !PLANTED(UNTOLD_CANCEL))
             send_cancel(b);
         if (has_limit(g))
             send_limit(b);

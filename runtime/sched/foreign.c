@@ -211,6 +211,10 @@ int rv_runtime_new(rv_runtime **out_rt, const rv_options *opt)
     if (o == NULL)
         return -ENOMEM;
     err = options_read(&o->settings, opt);
+    if (err == 0 && strcmp(o->settings.kernel.backend, sim_room.name) == 0) {
+        report("rv_runtime_new: a simulated world has no other threads; see rv_sim_run()");
+        err = -EINVAL;
+    }
     waiter_init(&o->started, NULL);
     if (err == 0)
         err = run_thread(&o->thread, own_thread, o);

@@ -143,7 +143,7 @@ static void far_withdraw(struct message *m)
 {
     struct far_spawn *f = CONTAINER(m, struct far_spawn, withdraw);
 
-    if (take_out(f->group, &f->wait))
+    if (take_out(f->group, &f->wait) || PLANTED(TWO_ANSWERS))
         answer(f, -ECANCELED);
     m->deliver = far_withdrawn;
     worker_post(f->wait.task->worker, m);

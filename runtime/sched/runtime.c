@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/plant.h"
 #include "kernel/fds.h"
 #include "sched/group.h"
 #include "sched/scope.h"
@@ -45,10 +46,16 @@ static void awake(struct worker *w)
 
 void worker_take_messages(struct worker *w)
 {
-    struct message *m = inbox_take(&w->inbox), *next;
+    struct message *m, *next;
 
+    worker_turn(w);
+    m = inbox_take(&w->inbox);
     if (w->asleep)
         awake(w);
+    /* What a sender says was so at its time, which may be later than this one's last look: that a
+     * deadline has come, say. */
+    if (m && !PLANTED(STALE_CLOCK))
+        w->now = w->kernel->room->now(w->kernel);
     for (; m; m = next) {
         next = m->next;
         m->deliver(m);

@@ -116,8 +116,11 @@ static int settle(struct settings *s, uint64_t seed, const rv_sim_options *opt)
         return -EINVAL;
     }
     runtime.backend = "sim";
+    /* and not REEVE_WORKERS: a seed is one run, whoever runs it */
     if (runtime.workers == 0)
-        runtime.workers = 1; /* and not REEVE_WORKERS: a seed is one run, wherever it is run */
+        runtime.workers = 1;
+    else if (runtime.workers == RV_WORKERS_AUTO)
+        runtime.workers = 1 + (unsigned)(seed * 0x9e3779b97f4a7c15u >> 62);
     err = options_read(s, &runtime);
     if (err < 0)
         return err;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/plant.h"
 #include "kernel/fds.h"
 #include "sched/branch.h"
 #include "sched/runtime.h"
@@ -170,7 +171,8 @@ static bool adopt(struct worker *w, struct record *r)
     if (b == NULL)
         return false;
     (void)stack_pool_of_class(&w->stacks, r->stacks);
-    b->taken++;
+    if (!PLANTED(UNCOUNTED_TAKE))
+        b->taken++;
     b->group.live++;
     r->group = &b->group;
     return true;
