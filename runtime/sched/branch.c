@@ -215,8 +215,6 @@ static void branch_open(struct branch *b, struct worker *w, rv_group *parent)
         (parent->scope.in_group & (GROUP_PLAIN | GROUP_SPREAD)) | GROUP_BRANCH;
     b->group.live_max = SIZE_MAX;
     b->group.closing = true; /* whenever it is empty it is over */
-    b->group.fenv = __atomic_load_n(&parent->fenv, __ATOMIC_RELAXED);
-    b->group.stacks = w->default_stacks;
 }
 
 static struct branch *branch_new(struct worker *w, rv_group *parent)

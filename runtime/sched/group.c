@@ -43,7 +43,8 @@ static void fail_from_afar(struct task *me, rv_group *g, int err)
     (void)wait_park(me, &far_failure_kind, &f, RV_NEVER);
 }
 
-/* What this worker has of g; NULL: there is no memory. A limit is looked at there: room.h. */
+/* What this worker has of g; NULL: there is no memory. A limit is looked at there: room.h. What else
+ * was said of g by now is so here, too; a stack's size has the same index on all workers. */
 static __attribute__((cold, noinline)) rv_group *group_from_afar(const char *call, rv_group *g,
                                                                  struct task *me)
 {
@@ -52,8 +53,12 @@ static __attribute__((cold, noinline)) rv_group *group_from_afar(const char *cal
 
     USAGE(here != NULL || err < 0,
           "%s: the group was opened on another worker, and this task is not inside of it", call);
-    if (here)
-        here->live_max = __atomic_load_n(&g->live_max, __ATOMIC_RELAXED) == SIZE_MAX ? SIZE_MAX : 0;
+    if (here == NULL)
+        return NULL;
+    here->live_max = __atomic_load_n(&g->live_max, __ATOMIC_RELAXED) == SIZE_MAX ? SIZE_MAX : 0;
+    here->fenv = __atomic_load_n(&g->fenv, __ATOMIC_RELAXED);
+    here->stacks = __atomic_load_n(&g->stacks, __ATOMIC_RELAXED);
+    (void)stack_pool_of_class(&me->worker->stacks, here->stacks);
     return here;
 }
 
