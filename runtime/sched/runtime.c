@@ -43,10 +43,13 @@ static void awake(struct worker *w)
         watchdog_wake(d);
 }
 
+/* The clock is read when they are in hand: no sender's time is later than what is seen here, and a
+ * deadline that ended a task elsewhere is over for who hears of that. */
 void worker_take_messages(struct worker *w)
 {
     struct message *m = inbox_take(&w->inbox), *next;
 
+    w->now = w->kernel->room->now(w->kernel);
     if (w->asleep)
         awake(w);
     for (; m; m = next) {
