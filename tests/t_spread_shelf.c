@@ -141,7 +141,7 @@ static int behind(rv_fn *fn)
 {
     rv_group g;
 
-    shared = &g;
+    SET(shared, &g);
     rv_spread_open(&g, rv_after(LONG));
     rv_go(&g, be_oldest, NULL);
     for (int i = 0; i < 5; i++)
@@ -166,7 +166,7 @@ WORKERS_TASK(hazard_52_the_oldest_record_on_a_shelf_starts_though_nobody_takes_i
 {
     rv_group g, others;
 
-    shared = &g;
+    SET(shared, &g);
     rv_spread_open(&others, RV_NEVER);
     for (unsigned i = 1; i < WORKERS; i++)
         rv_go_on(&others, i, keep_worker, NULL);
