@@ -240,6 +240,34 @@ WORKERS_TASK(what_was_spawned_there_from_afar_fails_the_outermost_group_and_is_c
     return 0;
 }
 
+static int spawn_around(void *unused)
+{
+    const unsigned number = 17;
+
+    (void)unused;
+    rv_go(shared, end_late, (void *)1);
+    rv_go_copy(shared, end_copied, &number, sizeof number);
+    return 0;
+}
+
+/* The same task's, opened before: it closes later, so it is there. */
+WORKERS_TASK(a_task_spawns_into_a_group_around_its_own_though_it_is_no_child_of_that)
+{
+    rv_group g, inner;
+
+    SET(shared, &g);
+    for (int i = 1; i <= SCALED(200, 40); i++) {
+        rv_spread_open(&g, RV_NEVER);
+        rv_spread_open(&inner, RV_NEVER);
+        GO_ON_EACH(&inner, spawn_around, NULL);
+        CHECK_EQ(rv_group_close(&inner, 0), 0);
+        CHECK_EQ(rv_group_close(&g, 0), 0);
+        CHECK_EQ(GET(ended), i * 2 * WORKERS);
+        check_no_branches();
+    }
+    return 0;
+}
+
 /* ---- what is refused in words ---- */
 
 static int open_and_wait(void *unused)
