@@ -216,8 +216,6 @@ static void branch_open(struct branch *b, struct worker *w, rv_group *parent)
         (parent->scope.in_group & (GROUP_PLAIN | GROUP_SPREAD)) | GROUP_BRANCH;
     b->group.live_max = SIZE_MAX;
     b->group.closing = true; /* whenever it is empty it is over */
-    b->group.fenv = __atomic_load_n(&parent->fenv, __ATOMIC_RELAXED);
-    b->group.stacks = w->default_stacks;
 }
 
 static struct branch *branch_new(struct worker *w, rv_group *parent)
@@ -253,35 +251,43 @@ struct branch *branch_for(struct worker *w, rv_group *parent)
     return b;
 }
 
-/* Goes out from the task, past workers: all that it is inside of stays open as long as it runs. */
-static bool is_inside(const struct task *t, const rv_group *root)
+/* Goes out from the task, past workers: all that it is inside of, as its child or its owner's inner
+ * group's, stays open as long as it runs; and `outer` is fixed when a scope opens. */
+bool branch_is_around(const struct task *t, const rv_group *root)
 {
-    for (rv_group *g = t->group; g; g = branch_around(g))
-        if (branch_root(g) == root)
+    rv_scope *s = t->scope;
+
+    while (s) {
+        rv_group *g = s->in_group ? CONTAINER(s, rv_group, scope) : NULL;
+
+        if (g && branch_root(g) == root)
             return true;
+        s = s->in_group & GROUP_BRANCH ? &branch_of(g)->parent->scope : s->outer;
+    }
     return false;
 }
 
-rv_group *branch_of_root(const struct task *me, rv_group *root, int *out_err)
+rv_group *branch_of_root(const struct task *me, rv_group *root)
 {
     struct worker *w = me->worker;
     struct branch *b;
 
-    *out_err = 0;
     for (const struct task *t = me; t->group; t = t->group->scope.owner)
         if (branch_root(t->group) == root)
             return t->group;
-    if (!is_inside(me, root))
-        return NULL;
     b = find(w, root);
     if (b == NULL) {
         b = branch_new(w, root);
-        if (b == NULL) {
-            *out_err = -ENOMEM;
+        if (b == NULL)
             return NULL;
-        }
         b->taken = b->joined = 1;
         say(b);
     }
     return &b->group;
+}
+
+void branch_unused(rv_group *g)
+{
+    if (g->live == 0)
+        branch_empty(g);
 }

@@ -54,9 +54,12 @@ struct branch {
 /* The branch that this worker has of a group of another one, or a new one; NULL: no memory. */
 struct branch *branch_for(struct worker *w, rv_group *parent);
 
-/* The group by which a task of this worker spawns into one of another, that it knows by `root`;
- * NULL: it is not inside of that; or *out_err says that there is no memory. */
-rv_group *branch_of_root(const struct task *me, rv_group *root, int *out_err);
+/* The task is inside of the group that is known by `root`, of whichever worker. */
+bool branch_is_around(const struct task *t, const rv_group *root);
+/* The group by which it spawns into that one, of another worker; NULL: no memory. */
+rv_group *branch_of_root(const struct task *me, rv_group *root);
+/* Nothing was spawned into that after all. */
+void branch_unused(rv_group *here);
 
 static inline struct branch *branch_of(rv_group *g)
 {

@@ -10,7 +10,7 @@
 
 /* ---- groups of other workers ---- */
 
-/* That a spawn failed, where there was no memory to have a part of the group here. */
+/* That a spawn failed which had to ask. */
 struct far_failure {
     struct message message;
     rv_group *group;
@@ -43,17 +43,31 @@ static void fail_from_afar(struct task *me, rv_group *g, int err)
     (void)wait_park(me, &far_failure_kind, &f, RV_NEVER);
 }
 
-/* What this worker has of g; NULL: there is no memory. A limit is looked at there: room.h. */
+static bool has_limit(const rv_group *g)
+{
+    return __atomic_load_n(&g->live_max, __ATOMIC_RELAXED) != SIZE_MAX;
+}
+
+/* What was said of g by now; a stack's size has the same index on all workers. */
+static void group_like(struct worker *w, rv_group *here, const rv_group *g)
+{
+    here->fenv = __atomic_load_n(&g->fenv, __ATOMIC_RELAXED);
+    here->stacks = __atomic_load_n(&g->stacks, __ATOMIC_RELAXED);
+    (void)stack_pool_of_class(&w->stacks, here->stacks);
+}
+
+/* What this worker has of g; NULL: it gets nothing of it, since g has a limit, or for want of
+ * memory. */
 static __attribute__((cold, noinline)) rv_group *group_from_afar(const char *call, rv_group *g,
                                                                  struct task *me)
 {
-    int err;
-    rv_group *here = branch_of_root(me, g, &err);
+    rv_group *here;
 
-    USAGE(here != NULL || err < 0,
+    USAGE(branch_is_around(me, g),
           "%s: the group was opened on another worker, and this task is not inside of it", call);
+    here = has_limit(g) ? NULL : branch_of_root(me, g);
     if (here)
-        here->live_max = __atomic_load_n(&g->live_max, __ATOMIC_RELAXED) == SIZE_MAX ? SIZE_MAX : 0;
+        group_like(me->worker, here, g);
     return here;
 }
 
@@ -102,7 +116,8 @@ static inline __attribute__((always_inline)) struct task *group_self(const char 
     return me;
 }
 
-/* For calls that spawn: *here is the group itself, or what this worker has of it, or NULL. */
+/* For calls that spawn: *here is the group itself, or what this worker has of it, or NULL: it must
+ * be asked. */
 static inline __attribute__((always_inline)) struct task *group_of(const char *call, rv_group *g,
                                                                    rv_group **here)
 {
@@ -159,35 +174,38 @@ static inline bool full(const rv_group *g)
     return __builtin_expect(g->live >= g->live_max, 0);
 }
 
-/* A place in g: 0, or why the spawn fails. In a full group of another worker (*out_far) the record
- * gets its place there. */
-static inline __attribute__((always_inline)) int make_room(struct task *me, rv_group *g,
-                                                           bool *out_far)
+/* A place in g, which is this worker's: 0, or why the spawn fails. */
+static inline int make_room(struct task *me, rv_group *g)
 {
-    *out_far = false;
-    if (!full(g))
-        return 0;
-    *out_far = g->scope.in_group & GROUP_BRANCH;
-    return *out_far ? 0 : room_wait(me, g);
+    return full(g) ? room_wait(me, g) : 0;
 }
 
 /* The record was made in g, or err says why not: it is spawned, or has failed. */
-static inline void launch(struct task *me, rv_group *g, struct record *r, int err, bool far,
+static inline void launch(struct task *me, rv_group *g, struct record *r, int err,
                           struct worker *to)
 {
-    if (__builtin_expect(far, 0) && err == 0) {
-        err = room_send(me, g, r, to);
-        if (err == 0)
-            return;
-        g->live--;
-        record_release(me->worker, r);
-    }
     if (__builtin_expect(err < 0, 0))
         spawn_failed(me, g, err);
     else if (to)
         spread_send(to, r);
     else
         record_queue(me->worker, g, r);
+}
+
+/* The record was made for a group of another worker, and is counted nowhere: it is to get its place
+ * there. */
+static void ask_for_place(struct task *me, rv_group *root, struct record *r, int err,
+                          struct worker *to)
+{
+    if (err == 0) {
+        err = room_send(me, root, r, to);
+        if (err == 0)
+            return;
+        record_release(me->worker, r);
+    }
+    if (err == -ECANCELED && __atomic_load_n(&root->scope.due, __ATOMIC_RELAXED) > me->worker->now)
+        err = scope_cause(me);
+    fail_from_afar(me, root, err);
 }
 
 static void check_spawn(const char *call, rv_fn *fn, const void *arg, size_t len)
@@ -197,6 +215,30 @@ static void check_spawn(const char *call, rv_fn *fn, const void *arg, size_t len
           len);
 }
 
+static __attribute__((cold, noinline)) void go_afar(struct task *me, rv_group *root, rv_fn *fn,
+                                                    void *arg, const char *site, struct worker *to)
+{
+    rv_group like = {.live = 0};
+    struct record *r = NULL;
+    int err;
+
+    group_like(me->worker, &like, root);
+    err = record_make(me->worker, &like, fn, arg, site, &r);
+    ask_for_place(me, root, r, err, to);
+}
+
+static void go_copy_afar(struct task *me, rv_group *root, rv_fn *fn, const void *arg, size_t len,
+                         const char *site)
+{
+    rv_group like = {.live = 0};
+    struct record *r = NULL;
+    int err;
+
+    group_like(me->worker, &like, root);
+    err = record_make_copied(me->worker, &like, fn, arg, len, site, &r);
+    ask_for_place(me, root, r, err, NULL);
+}
+
 /* The same for each of the spawns, which differ in their names alone. */
 static inline __attribute__((always_inline)) void go(const char *call, rv_group *root, rv_fn *fn,
                                                      void *arg, const char *site, struct worker *to)
@@ -204,17 +246,16 @@ static inline __attribute__((always_inline)) void go(const char *call, rv_group 
     struct record *r = NULL;
     rv_group *g;
     struct task *me = group_of(call, root, &g);
-    bool far;
     int err;
 
     if (__builtin_expect(g == NULL, 0)) {
-        fail_from_afar(me, root, -ENOMEM);
+        go_afar(me, root, fn, arg, site, to);
         return;
     }
-    err = make_room(me, g, &far);
+    err = make_room(me, g);
     if (__builtin_expect(err == 0, 1))
         err = record_make(me->worker, g, fn, arg, site, &r);
-    launch(me, g, r, err, far, to);
+    launch(me, g, r, err, to);
 }
 
 void rv_go_at(rv_group *g, rv_fn *fn, void *arg, const char *site)
@@ -235,23 +276,34 @@ void rv_go_copy_at(rv_group *root, rv_fn *fn, const void *arg, size_t len, const
     struct record *r = NULL;
     struct task *me;
     rv_group *g;
-    bool far;
     int err;
 
     check_spawn("rv_go_copy", fn, arg, len);
     me = group_of("rv_go_copy", root, &g);
     if (g == NULL) {
-        fail_from_afar(me, root, -ENOMEM);
+        go_copy_afar(me, root, fn, arg, len, site);
         return;
     }
-    err = make_room(me, g, &far);
+    err = make_room(me, g);
     if (err == 0)
         err = record_make_copied(me->worker, g, fn, arg, len, site, &r);
-    launch(me, g, r, err, far, NULL);
+    launch(me, g, r, err, NULL);
 }
 
 /* Of a group with a limit that is another worker's it cannot be known at once whether it has
  * room. */
+static int cannot_try(const rv_group *root)
+{
+    return has_limit(root) ? -EAGAIN : -ENOMEM;
+}
+
+static int tried(rv_group *here, int err)
+{
+    if (__builtin_expect(err < 0, 0) && here->scope.in_group & GROUP_BRANCH)
+        branch_unused(here);
+    return err;
+}
+
 int rv_try_go_at(rv_group *root, rv_fn *fn, void *arg, const char *site)
 {
     rv_group *g;
@@ -260,8 +312,8 @@ int rv_try_go_at(rv_group *root, rv_fn *fn, void *arg, const char *site)
     USAGE(fn != NULL, "rv_try_go: the function is NULL");
     me = group_of("rv_try_go", root, &g);
     if (g == NULL)
-        return -ENOMEM;
-    return full(g) ? -EAGAIN : record_new(me->worker, g, fn, arg, site);
+        return cannot_try(root);
+    return full(g) ? -EAGAIN : tried(g, record_new(me->worker, g, fn, arg, site));
 }
 
 int rv_try_go_copy_at(rv_group *root, rv_fn *fn, const void *arg, size_t len, const char *site)
@@ -274,13 +326,13 @@ int rv_try_go_copy_at(rv_group *root, rv_fn *fn, const void *arg, size_t len, co
     check_spawn("rv_try_go_copy", fn, arg, len);
     me = group_of("rv_try_go_copy", root, &g);
     if (g == NULL)
-        return -ENOMEM;
+        return cannot_try(root);
     if (full(g))
         return -EAGAIN;
     err = record_make_copied(me->worker, g, fn, arg, len, site, &r);
     if (err == 0)
         record_queue(me->worker, g, r);
-    return err;
+    return tried(g, err);
 }
 
 /* ---- ending ---- */

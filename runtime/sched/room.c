@@ -163,21 +163,19 @@ static bool far_abort(struct task *t, void *on)
 static const struct wait_kind far_kind = {
     .name = "rv_go, until its group, of another worker, has room", .abort = far_abort};
 
-int room_send(struct task *me, rv_group *here, struct record *r, struct worker *to)
+int room_send(struct task *me, rv_group *root, struct record *r, struct worker *to)
 {
-    struct far_spawn far = {
-        .wait = {.task = me, .far = &far}, .ask.deliver = far_ask, .record = r, .to = to};
-    int err;
+    struct far_spawn far = {.wait = {.task = me, .far = &far},
+                            .ask.deliver = far_ask,
+                            .record = r,
+                            .group = root,
+                            .to = to};
 
     if (task_over(me))
         return -ECANCELED;
-    far.group = branch_root(here);
     record_away(r, me->worker->index);
-    worker_post(((struct task *)far.group->scope.owner)->worker, &far.ask);
-    err = wait_park(me, &far_kind, &far, RV_NEVER);
-    if (err == 0)
-        here->live--; /* it is the group's own child now; me is another one of here */
-    return err;
+    worker_post(((struct task *)root->scope.owner)->worker, &far.ask);
+    return wait_park(me, &far_kind, &far, RV_NEVER);
 }
 
 void room_look(rv_group *g)

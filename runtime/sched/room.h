@@ -18,9 +18,9 @@
 /* Waits, on the group's worker: 0, or -ECANCELED. */
 int room_wait(struct task *me, rv_group *g);
 
-/* Sends r, which `here` (a branch) counts, to the group that it is a branch of, to start on `to`
- * (NULL: as its others do): 0; or -ECANCELED, and r is the caller's still, and counted. */
-int room_send(struct task *me, rv_group *here, struct record *r, struct worker *to);
+/* Sends r, which nobody counts, to `root`, a group of another worker that me is inside of, to start
+ * on `to` (NULL: as its others do): 0; or -ECANCELED, and r is the caller's still. */
+int room_send(struct task *me, rv_group *root, struct record *r, struct worker *to);
 
 /* There may be room now. */
 void room_look(rv_group *g);

@@ -44,18 +44,20 @@ static void awake(struct worker *w)
         watchdog_wake(d);
 }
 
+/* The clock is read when they are in hand: no sender's time is later than what is seen here, and a
+ * deadline that ended a task elsewhere is over for who hears of that. */
 void worker_take_messages(struct worker *w)
 {
     struct message *m, *next;
 
+    if (PLANTED(STALE_CLOCK))
+        w->now = w->kernel->room->now(w->kernel);
     worker_turn(w);
     m = inbox_take(&w->inbox);
+    if (!PLANTED(STALE_CLOCK))
+        w->now = w->kernel->room->now(w->kernel);
     if (w->asleep)
         awake(w);
-    /* What a sender says was so at its time, which may be later than this one's last look: that a
-     * deadline has come, say. */
-    if (m && !PLANTED(STALE_CLOCK))
-        w->now = w->kernel->room->now(w->kernel);
     for (; m; m = next) {
         next = m->next;
         m->deliver(m);

@@ -64,7 +64,7 @@ void worker_post(struct worker *to, struct message *m);
 /* On its own thread: from here on other threads may call. 0 or -errno. */
 int worker_open_inbox(struct worker *w);
 
-/* The messages that have come, and the end of a sleep. */
+/* The messages that have come, the pass's time, and the end of a sleep. */
 void worker_take_messages(struct worker *w);
 
 /* A message was sent, or work was put somewhere: in a simulated world the seed may say that

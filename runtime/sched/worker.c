@@ -183,9 +183,10 @@ static void kernel_pass(struct worker *w)
     if (worker_reachable(w))
         look_around(w);
     k->room->step(k, wait_until(w));
-    w->now = k->room->now(k);
     if (worker_reachable(w))
         worker_take_messages(w);
+    else
+        w->now = k->room->now(k);
     if (__builtin_expect(k->verdict != NULL, 0))
         break_up(w, k->verdict);
     fire_timers(w);
