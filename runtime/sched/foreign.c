@@ -55,15 +55,19 @@ void runtime_close_door(struct rv_runtime *rt)
 
 /* ---- a post, on the worker that it came to ---- */
 
+/* From here on what was posted is cancelled: on all workers, though each hears of it by itself. */
+static bool ending(void)
+{
+    return __atomic_load_n(&worker_self->rt->door, __ATOMIC_RELAXED) & DOOR_CLOSED;
+}
+
 /* Who waits is told; otherwise stderr is. */
 static void settle(struct post *p, int result, const char *what)
 {
-    const struct worker *w = worker_self;
-
     if (p->caller) {
         (void)waiter_take(p->caller);
         waiter_wake(p->caller, result);
-    } else if (result < 0 && !(result == -ECANCELED && w->stopping)) {
+    } else if (result < 0 && !(result == -ECANCELED && ending())) {
         report("rv_runtime_post, from %s: %s: %s", p->site, what, strerror(-result));
     }
     free(p);
@@ -77,14 +81,24 @@ static int run_post(void *arg)
     return 0;
 }
 
+void post_lost(void *post, int err)
+{
+    settle(post, err, "it could not start");
+}
+
 static void arrive(struct message *m)
 {
     struct post *p = CONTAINER(m, struct post, message);
     struct worker *w = worker_self;
-    int err = record_new(w, &w->root, run_post, p, p->site);
+    struct record *r;
+    int err = record_make(w, &w->root, run_post, p, p->site, &r);
 
-    if (err < 0)
-        settle(p, err, "it could not start");
+    if (err < 0) {
+        post_lost(p, err);
+        return;
+    }
+    r->how |= RECORD_POSTED;
+    record_queue(w, r);
 }
 
 /* ---- posting ---- */

@@ -220,11 +220,7 @@ bool spread_steal(struct worker *w)
 /* The spawner's worker hears of a child that could not be had here. */
 static void refused(struct message *m)
 {
-    struct record *r = CONTAINER(m, struct record, message);
-    rv_group *g = r->group;
-
-    record_release(worker_self, r);
-    group_child_done(g, -ENOMEM);
+    record_lost(worker_self, CONTAINER(m, struct record, message));
 }
 
 void spread_arrive(struct message *m)
