@@ -10,7 +10,6 @@
 
 enum { POSTERS_MOST = 4, ALL = SCALED(100000, 6000) }; /* in each of twelve ways: 10^6 in all */
 
-
 static unsigned char runs_of[ALL];
 static unsigned ran, strange;
 static sem_t all_ran;

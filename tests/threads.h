@@ -18,11 +18,14 @@ static inline void start_thread(pthread_t *out, void *(*fn)(void *), void *arg)
     MUST(-pthread_create(out, NULL, fn, arg));
 }
 
+/* Of so many workers, which say nothing of how busy the machine is. */
+#define WORKERS(count) (&(rv_options){.workers = (count), .watchdog_ms = RV_WATCHDOG_OFF})
+
 static inline rv_runtime *new_runtime(unsigned workers)
 {
     rv_runtime *rt = NULL;
 
-    MUST(rv_runtime_new(&rt, &(rv_options){.workers = workers}));
+    MUST(rv_runtime_new(&rt, WORKERS(workers)));
     return rt;
 }
 
@@ -67,7 +70,7 @@ static inline void in_each_runtime(void (*body)(rv_runtime *rt))
 
         body(rt);
         rv_runtime_free(rt);
-        CHECK_EQ(rv_run(beside_first_task, &b, &(rv_options){.workers = workers}), 0);
+        CHECK_EQ(rv_run(beside_first_task, &b, WORKERS(workers)), 0);
     }
 }
 
