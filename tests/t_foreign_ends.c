@@ -330,23 +330,44 @@ static bool is_blocked(const struct thread_seen *t, int sig)
     return t->blocked >> (sig - 1) & 1;
 }
 
-TEST(the_library_s_threads_take_no_signal_that_the_program_handles)
+static bool masked_as_it_should(const struct thread_seen *t)
+{
+    for (size_t s = 0; s < sizeof asynchronous / sizeof asynchronous[0]; s++)
+        if (!is_blocked(t, asynchronous[s]))
+            return false;
+    if (strcmp(t->name, "reeve-helper") == 0) /* it makes nothing but system calls */
+        return true;
+    for (size_t s = 0; s < sizeof faults_of_a_cpu / sizeof faults_of_a_cpu[0]; s++)
+        if (is_blocked(t, faults_of_a_cpu[s]))
+            return false;
+    return true;
+}
+
+/* One that has just begun blocks all for a moment, by libc's doing. */
+static int count_masked(int *out_all)
 {
     struct thread_seen seen[THREADS_SEEN];
+    int right = 0;
+
+    *out_all = see_threads(seen);
+    for (int i = 0; i < *out_all; i++)
+        right += masked_as_it_should(&seen[i]);
+    return right;
+}
+
+TEST(the_library_s_threads_take_no_signal_that_the_program_handles)
+{
+    rv_time end = rv_after(LONG / 4);
     rv_runtime *rt;
-    int count;
+    int all, right;
 
     NOT_IN_SIM(NO_REAL_THREADS);
-    MUST(rv_runtime_new(&rt, &(rv_options){.workers = 3, .watchdog_ms = 50}));
+    MUST(rv_runtime_new(&rt, &(rv_options){.workers = 3, .watchdog_ms = 1000}));
     CHECK_EQ(rv_runtime_call(rt, nothing, NULL), 0);
-    count = see_threads(seen);
-    CHECK(count >= 4); /* three workers and the watchdog */
-    for (int i = 0; i < count; i++) {
-        for (size_t s = 0; s < sizeof asynchronous / sizeof asynchronous[0]; s++)
-            CHECK(is_blocked(&seen[i], asynchronous[s]));
-        for (size_t s = 0; s < sizeof faults_of_a_cpu / sizeof faults_of_a_cpu[0]; s++)
-            CHECK(!is_blocked(&seen[i], faults_of_a_cpu[s]));
-    }
+    while (((right = count_masked(&all)) != all || all < 4) && rv_now() < end)
+        usleep(1000);
+    CHECK(all >= 4); /* three workers and the watchdog */
+    CHECK_EQ(right, all);
     rv_runtime_free(rt);
 }
 
