@@ -112,12 +112,12 @@ static struct worker *pick(struct rv_runtime *rt)
 
 static int send_post(struct rv_runtime *rt, struct post *p)
 {
-    USAGE(rt->workers[0]->kernel->room != &sim_room || worker_self,
-          "rv_runtime_post: a simulated world has no other threads");
-    if (!door_enter(rt)) {
+    if (!door_enter(rt)) { /* of what may be ending nothing else is looked at */
         free(p);
         return -ECANCELED;
     }
+    USAGE(rt->workers[0]->kernel->room != &sim_room || worker_self,
+          "rv_runtime_post: a simulated world has no other threads");
     p->message.deliver = arrive;
     worker_post(pick(rt), &p->message);
     door_leave(rt);
@@ -247,6 +247,7 @@ static void end_keeper(struct message *m)
 void rv_runtime_free(rv_runtime *rt)
 {
     struct owner *o;
+    bool entered;
 
     if (rt == NULL)
         return;
@@ -256,7 +257,10 @@ void rv_runtime_free(rv_runtime *rt)
           "rv_runtime_free: a task of the runtime cannot wait for its end");
     USAGE(worker_self == NULL, "rv_runtime_free: this thread runs tasks, and would stand still");
     o->end.deliver = end_keeper;
+    entered = door_enter(rt); /* worker 0 must be there still when it is rung for */
+    ASSERT(entered);
     worker_post(rt->workers[0], &o->end);
+    door_leave(rt);
     pthread_join(o->thread, NULL);
     free(o);
 }
