@@ -193,8 +193,10 @@ static int keep(void *arg)
     rv_name("keeper");
     o->rt = rv_runtime_self();
     o->keeper = me;
-    if (o->rt == NULL)
+    if (o->rt == NULL) {
+        report("cannot start: the runtime's bell");
         return -ENOMEM;
+    }
     o->rt->owner = o;
     (void)waiter_take(&o->started);
     waiter_wake(&o->started, 0);
@@ -213,6 +215,22 @@ static void *own_thread(void *arg)
     return NULL;
 }
 
+static int start_own_thread(struct owner *o)
+{
+    int err;
+
+    waiter_init(&o->started, NULL);
+    err = run_thread(&o->thread, own_thread, o);
+    if (err < 0) {
+        report("cannot start: the runtime's thread: %s", strerror(-err));
+        return err;
+    }
+    err = waiter_block(&o->started);
+    if (err < 0)
+        pthread_join(o->thread, NULL);
+    return err;
+}
+
 int rv_runtime_new(rv_runtime **out_rt, const rv_options *opt)
 {
     struct owner *o;
@@ -220,17 +238,13 @@ int rv_runtime_new(rv_runtime **out_rt, const rv_options *opt)
 
     USAGE(out_rt != NULL, "rv_runtime_new: there is no place for the runtime");
     o = calloc(1, sizeof *o);
-    if (o == NULL)
+    if (o == NULL) {
+        report("cannot start: the runtime's owner: %s", strerror(ENOMEM));
         return -ENOMEM;
-    err = options_read(&o->settings, opt);
-    waiter_init(&o->started, NULL);
-    if (err == 0)
-        err = run_thread(&o->thread, own_thread, o);
-    if (err == 0) {
-        err = waiter_block(&o->started);
-        if (err < 0)
-            pthread_join(o->thread, NULL);
     }
+    err = options_read(&o->settings, opt);
+    if (err == 0)
+        err = start_own_thread(o);
     if (err < 0) {
         free(o);
         return err;
