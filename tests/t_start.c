@@ -77,6 +77,10 @@ static void fail_at(unsigned kinds, unsigned at, bool all_after, int error)
     fault.error = error;
     fault.calls = 0;
     fault.hit = NULL;
+}
+
+static void fail_from_here(void)
+{
     __atomic_store_n(&fault.on, true, __ATOMIC_RELEASE);
 }
 
@@ -116,6 +120,7 @@ static int start_and_judge(const rv_options *options)
     off_t words = words_said();
 
     first_ran = false;
+    fail_from_here();
     result = rv_run(visit_all, NULL, options);
     fail_no_more();
     CHECK_EQ(result == 17, first_ran);
@@ -355,6 +360,7 @@ static void new_without_things(void *arg)
         int err;
 
         fail_at((1u << KINDS) - 1, at, false, ENOMEM);
+        fail_from_here();
         err = rv_runtime_new(&rt, WORKERS(workers));
         fail_no_more();
         if (err == 0) {
