@@ -92,11 +92,13 @@ static void rang(struct kop *op, long events)
     (void)events;
 }
 
+/* Short of memory, it is tried again in the next step, which does not sleep then: nobody has to ring
+ * for a worker that looks by itself. */
 static void bell_ended(struct kop *op)
 {
     struct kernel *k = op->addr;
 
-    if (op->result < 0 && op->result != -ECANCELED)
+    if (op->result < 0 && op->result != -ECANCELED && op->result != -ENOMEM)
         die("the worker's bell: %s", strerror((int)-op->result));
     k->room->submit(k, op);
 }
