@@ -222,8 +222,8 @@ static int run_node(struct node *parent, unsigned depth)
     n.worker = rv_worker();
     n.spread = !one_in(4);
     n.endless = one_in(8);
-    if (one_in(3))
-        n.deadline = rv_after((rv_time)below(3 * RV_MS));
+    if (one_in(2))
+        n.deadline = rv_after((rv_time)below(one_in(2) ? 3 * RV_MS : 12 * RV_US));
     (n.spread ? rv_spread_open : rv_group_open)(&n.group, n.deadline);
     for (uint64_t i = below(CHILDREN_MOST + 1); i > 0; i--)
         spawn(&n);

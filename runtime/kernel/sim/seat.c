@@ -10,18 +10,20 @@
  * are put aside wherever they were:
  *     in sim_turn()   where a worker has sent a message or put work somewhere, where threads
  *                     could go on in either order: in worlds with RV_SIM_ORDER, half of the times
+ *     held            the same, in worlds with RV_SIM_LATE now and then, and for a while
  *     before a step   the same, and in a calm world each in turn, or one would starve the others
  *     parked          in a step that may wait: until something arrives for it, its bell is rung, or
  *                     its time has come; then it is one of those that can go on
- * Time passes only when all are parked, in the step of the one that parked last. Whatever happens
+ * Time passes only when all are parked or held, wherever the one is that was last. Whatever happens
  * there to another one's operations arrives at that one's seat (ops.c): a callback runs on its own
  * worker and nowhere else, as if each had a ring.
  */
 #include "kernel/sim/sim.h"
 
-enum { STEP_NS = 1000, TURNS_EACH = 10000, TURNS_DOUBLED = 14 };
+enum { STEP_NS = 1000, TURNS_EACH = 10000, TURNS_DOUBLED = 14, HELD_MOST_NS = 1000000 };
+enum { HELD_ONCE_IN = 32 }; /* turns that it could be */
 
-/* ---- turns ---- */
+/* ---- who can go on ---- */
 
 static bool called(const struct sim_seat *s)
 {
@@ -30,6 +32,8 @@ static bool called(const struct sim_seat *s)
 
 static bool can_go_on(const struct sim_seat *s)
 {
+    if (s->held)
+        return s->until <= s->w->now;
     return s->k.go_on && (!s->parked || called(s));
 }
 
@@ -63,20 +67,6 @@ static void leave_for(struct sim_seat *me, struct sim_seat *other)
     me->w->running = me;
 }
 
-void sim_turn(struct kernel *k, bool must)
-{
-    struct sim_seat *me = sim_seat_of(k), *other;
-    struct sim *w = me->w;
-
-    if (k->go_on == NULL || me->stepping)
-        return;
-    if (!must && (!sim_has(w, RV_SIM_ORDER) || sim_below(w, 2)))
-        return;
-    other = pick(me);
-    if (other)
-        leave_for(me, other);
-}
-
 /* ---- time ---- */
 
 static void happen(struct sim *w)
@@ -91,46 +81,108 @@ static void happen(struct sim *w)
 }
 
 /* The loop tells it, with all who wait; the run fails by it. */
-static void give_verdict(struct sim *w, const char *why)
+static void give_verdict(struct sim_seat *me, const char *why)
 {
-    w->running->k.verdict = why;
-    w->config->doomed = true;
+    me->k.verdict = why;
+    me->w->config->doomed = true;
 }
 
 /* The first time all tasks are cancelled, and have as long again to end. */
-static bool over_time(struct sim *w)
+static bool over_time(struct sim_seat *me)
 {
+    struct sim *w = me->w;
+
     if (w->now - w->began <= w->options.time_max)
         return false;
     if (w->over)
         die("sim: the run goes on and on, although all its tasks were cancelled");
     w->over = true;
     w->options.time_max = clock_sum(w->now - w->began, w->options.time_max);
-    give_verdict(w, "sim: the run has lasted too long (rv_sim_options.time_max)");
+    give_verdict(me, "sim: the run has lasted too long (rv_sim_options.time_max)");
     return true;
 }
 
-/* Everybody is parked. False: nothing will happen, or too late. */
-static bool pass_time(struct sim *w)
+/* Everybody is parked or held. False: nothing will happen, or too late. */
+static bool pass_time(struct sim_seat *me)
 {
+    struct sim *w = me->w;
     int64_t next = sim_next(w);
 
     for (struct link *l = w->seats.next; l != &w->seats; l = l->next) {
         const struct sim_seat *s = CONTAINER(l, struct sim_seat, link);
 
-        if (s->parked && s->until < next)
+        if ((s->parked || s->held) && s->until < next)
             next = s->until;
     }
     if (next == CLOCK_NEVER) {
-        give_verdict(w, "deadlock: all tasks asleep, nothing pending");
+        give_verdict(me, "deadlock: all tasks asleep, nothing pending");
         return false;
     }
     w->passed = true;
     w->now = next > w->now ? next : w->now;
-    if (over_time(w))
+    if (over_time(me))
         return false;
     happen(w);
     return true;
+}
+
+/* ---- turns: who comes first ---- */
+
+/* A thread loses its CPU, and time passes. */
+static void hold(struct sim_seat *me, int64_t until)
+{
+    struct sim *w = me->w;
+    bool more = true;
+
+    sim_tell(w, "held", me->number, until - w->now);
+    me->held = true;
+    me->until = until;
+    while (more && w->now < until) {
+        struct sim_seat *other = pick(me);
+
+        w->running = NULL; /* me is in no step, and hears of nothing now */
+        if (other)
+            leave_for(me, other);
+        else
+            more = pass_time(me);
+    }
+    me->held = false;
+}
+
+static void let_another(struct sim_seat *me)
+{
+    struct sim_seat *other = pick(me);
+
+    if (other)
+        leave_for(me, other);
+}
+
+/* Another one goes on, if need be when it is no longer held. */
+static void wait_for_another(struct sim_seat *me)
+{
+    struct sim_seat *other;
+    bool more = true;
+
+    me->w->running = NULL;
+    while ((other = pick(me)) == NULL && more)
+        more = pass_time(me);
+    if (other)
+        leave_for(me, other);
+}
+
+void sim_turn(struct kernel *k, bool must)
+{
+    struct sim_seat *me = sim_seat_of(k);
+    struct sim *w = me->w;
+
+    if (k->go_on == NULL || me->stepping)
+        return;
+    if (must)
+        wait_for_another(me);
+    else if (sim_has(w, RV_SIM_LATE) && sim_below(w, HELD_ONCE_IN) == 0)
+        hold(me, w->now + (int64_t)sim_below(w, HELD_MOST_NS));
+    else if (sim_has(w, RV_SIM_ORDER) && sim_below(w, 2))
+        let_another(me);
 }
 
 /* ---- the step ---- */
@@ -149,7 +201,7 @@ static bool park(struct sim_seat *me, int64_t until)
         if (other)
             leave_for(me, other);
         else
-            more = pass_time(w);
+            more = pass_time(me);
     }
     me->parked = false;
     return more;
@@ -183,15 +235,17 @@ static void step(struct sim_seat *me, int64_t until)
         !park(me, until))
         return;
     sim_deliver(me);
-    (void)over_time(w);
+    (void)over_time(me);
 }
 
 void sim_step(struct kernel *k, int64_t until)
 {
     struct sim_seat *me = sim_seat_of(k);
 
-    if (k->turn)
-        k->turn(k, !sim_has(me->w, RV_SIM_ORDER));
+    if (k->turn && !sim_has(me->w, RV_SIM_ORDER))
+        let_another(me);
+    else if (k->turn)
+        sim_turn(k, false);
     me->stepping = true;
     step(me, until);
     me->stepping = false;

@@ -158,16 +158,17 @@ struct sim_seat {
     struct link queue;   /* of struct sim_op: submitted */
     struct link arrived; /* of struct sim_op: its worker hears of them in its own step */
     bool stepping;
-    bool heard;    /* done() or event() was called in this step */
-    bool parked;   /* in a step, */
-    int64_t until; /* until then */
+    bool heard;  /* done() or event() was called in this step */
+    bool parked; /* in a step, until something comes for it, or it is time */
+    bool held;   /* anywhere, until it is time */
+    int64_t until;
 };
 
 struct sim {
     struct sim_config *config;
     struct link seats; /* in the order in which they were taken */
     unsigned seat_count;
-    struct sim_seat *running; /* in whose step this happens */
+    struct sim_seat *running; /* in whose step this happens; NULL: in nobody's */
     bool ending;              /* no worker runs any more */
     rv_sim_options options;
     uint64_t random;
