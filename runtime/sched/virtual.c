@@ -10,11 +10,11 @@
  * changes its state, and nothing of a worker runs while it is aside: to what is on it, this is a
  * moment in which its thread was not on a CPU.
  *
- * The room decides who goes on; here is how. A worker that has left its loop goes to worker 0, which
- * cannot be asleep then: it has sent out the leave, and waits in virtual_join().
+ * The room decides who goes on; here is how. A worker that has left its loop goes to worker 0,
+ * which cannot be asleep then: it has sent out the leave, and waits in virtual_join().
  *
- * Rejected: a thread for each, of which one runs at a time: a switch would be 5 us and not 5 ns, and
- * a run would need as many threads as it has workers.
+ * Rejected: a thread for each, of which one runs at a time: a switch would be 5 us and not 5 ns,
+ * and a run would need as many threads as it has workers.
  */
 #include "sched/virtual.h"
 

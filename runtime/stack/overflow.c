@@ -8,8 +8,8 @@
  * handled it before us: a guard that belongs to another stack than the running one after a line
  * of its own, for it was a stray pointer that found it.
  *
- * The handler is process-wide and counted; the arenas that it searches are the thread's own: one, or
- * in a simulated world one for each of its workers.
+ * The handler is process-wide and counted; the arenas that it searches are the thread's own: one,
+ * or in a simulated world one for each of its workers.
  */
 #include <errno.h>
 #include <pthread.h>
