@@ -155,6 +155,7 @@ static int run_tasks(struct worker *w, rv_fn *fn, void *arg)
 
     if (err < 0) {
         report("cannot start: the first task: %s", strerror(-err));
+        runtime_dismiss(w->rt, w->rt->count);
         return err;
     }
     record_keep(w, r);
