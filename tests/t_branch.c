@@ -1,4 +1,4 @@
-/* t_branch.c: groups with tasks on several workers: joins and errors are what they are on one; and a
+/* t_branch.c: groups with tasks on several workers: joins and errors are as on one; and a
  * task spawns into whatever it is inside of, wherever that was opened. Cancels: t_branch_cancel.c.
  */
 #include "tests/workers.h"

@@ -1,5 +1,5 @@
-/* t_limit_across.c: rv_group_limit of a group with tasks on several workers: never more than so many
- * at once, whoever spawns; who waits for room is served, or cancelled, and answered once.
+/* t_limit_across.c: rv_group_limit of a group with tasks on several workers: never more than so
+ * many at once, whoever spawns; who waits for room is served, or cancelled, and answered once.
  */
 #include "tests/workers.h"
 

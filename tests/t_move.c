@@ -85,6 +85,14 @@ WORKERS_TASK(calls_in_both_directions_at_once_do_not_hold_each_other)
     return rv_group_close(&g, 0);
 }
 
+/* Each worker sleeps but for one, and that is another one all the time. */
+WORKERS_TASK(workers_that_wait_for_each_others_messages_alone_are_no_deadlock)
+{
+    for (int i = 0; i < SCALED(20000, 2000); i++)
+        CHECK_EQ(go_round((void *)(intptr_t)(1 + i % 7)), 1 + i % 7);
+    return 0;
+}
+
 WORKERS_TASK(a_deadline_passes_through_rv_on)
 {
     for (unsigned i = 0; i < WORKERS; i++)

@@ -4,8 +4,8 @@
  *
  *     REEVE_TEST_WAKES=10000000 TEST_SECONDS=600 build/x86_64-gcc/tests/t_waiter
  *
- * A wait may be for either of two pots, so that two givers on two workers want to end it at the same
- * time; and for a time, in a scope with a deadline, which is cancelled.
+ * A wait may be for either of two pots, so that two givers on two workers want to end it at once;
+ * and for a time, in a scope with a deadline, which is cancelled.
  */
 #include "tests/workers.h"
 
