@@ -5,10 +5,10 @@
  *   CHECK_FOUND(duel, "asleep");          one is, and says so: the checker sees what is broken
  *   MODEL_WEAKEN("inbox_post", __ATOMIC_RELAXED);   an ordering of the source, in this test only
  *
- * The headers to be tried are included after this one: it puts macros in the place of the compiler's
- * __atomic_ functions. Each atomic operation is a point where another thread goes on instead, and
- * then a choice of which write it reads, or behind which it writes (model_graph.h); all of those
- * choices are tried (model_turns.h).
+ * The headers to be tried are included after this one: it puts macros in the place of the
+ * compiler's __atomic_ functions. Each is an event of a graph: which write it reads, or behind
+ * which it writes, is a choice among those that C11 allows (model_graph.h), and all of them are
+ * tried (model_turns.h).
  *
  * Invariants. What a thread does hangs on what its operations returned and on nothing else; shared
  * plain memory is announced by model_write() and model_read(), and a race of those is a fault.
@@ -36,8 +36,6 @@ struct model_op {
     const char *in;
 };
 
-enum model_kind { MODEL_LOAD, MODEL_STORE, MODEL_EXCHANGE, MODEL_ADD, MODEL_COMPARE };
-
 static bool model_acquires(int order)
 {
     return order == __ATOMIC_SEQ_CST || order == __ATOMIC_ACQ_REL || order == __ATOMIC_ACQUIRE ||
@@ -56,46 +54,30 @@ static int model_order(const struct model_op *op, int order)
     return weak && order > model.weak ? model.weak : order;
 }
 
-/* Others' turns; then the next event is this thread's. */
-static struct model_event *model_point(const struct model_op *op, enum model_state state)
+/* Others' turns; then the next event is this thread's: where in its place's order. */
+static int model_point(const struct model_op *op, enum model_kind kind, uintptr_t expected)
 {
     struct model_thread *t = model.self;
     struct model_event *e;
+    int at;
 
     t->place = graph_place(op->address, op->first);
-    t->state = state;
-    model_turn();
-    t->state = MODEL_READY;
+    t->kind = kind;
+    t->expected = expected;
+    at = model_choose();
     if (graph_full())
         model_fault("the scenario is too large: events");
     e = &graph.events[graph.event_count];
     *e = (struct model_event){.place = t->place, .from = -1, .sc = -1, .in = op->in};
     e->thread = (int)(t - model.threads);
-    return e;
+    return at;
 }
 
-/* Where in the order of its place e reads, or writes right behind. */
-static int model_choose(const struct model_event *e, enum model_kind kind, uintptr_t expected)
-{
-    const struct model_thread *t = model.self;
-    const struct model_place *p = &graph.places[e->place];
-    int able[MODEL_EVENTS], n = 0, at = graph_at(t->view.seen[e->place]);
-
-    if (t->newer >= 0 && graph.events[t->newer].place == e->place && at <= graph_at(t->newer))
-        at = graph_at(t->newer) + 1;
-    for (; at < p->count; at++) {
-        bool fails = kind == MODEL_COMPARE && graph.events[p->order[at]].value != expected;
-
-        if (kind == MODEL_LOAD || fails || !graph_closed(p, at))
-            able[n++] = at;
-    }
-    return able[model_choice(n)];
-}
-
-/* e happens: it reads what stands there at `from`, and writes behind `to`, if those are not -1. */
-static void model_happen(struct model_event *e, int order, int from, int to, uintptr_t value)
+/* It happens: it reads what stands there at `from`, and writes behind `to`, if those are not -1. */
+static void model_happen(int order, int from, int to, uintptr_t value)
 {
     struct model_thread *t = model.self;
+    struct model_event *e = &graph.events[graph.event_count];
     const struct model_place *p = &graph.places[e->place];
     int id = graph.event_count++;
 
@@ -122,46 +104,43 @@ static void model_happen(struct model_event *e, int order, int from, int to, uin
     }
     e->here = t->view;
     t->newer = -1;
-    t->trace = graph_mix(t->trace, e->reads ? graph_name(e->from) + 1 : 0);
     if (order == __ATOMIC_SEQ_CST && !graph_orders(e))
         model_over();
 }
 
-static uintptr_t model_value(const struct model_event *e, int at)
+static uintptr_t model_value(int at)
 {
-    return graph.events[graph.places[e->place].order[at]].value;
+    return graph.events[graph.places[model.self->place].order[at]].value;
 }
 
 static uintptr_t model_load(struct model_op op, int order)
 {
-    struct model_event *e = model_point(&op, MODEL_READY);
-    int at = model_choose(e, MODEL_LOAD, 0);
-    uintptr_t value = model_value(e, at);
+    int at = model_point(&op, MODEL_LOAD, 0);
+    uintptr_t value = model_value(at);
 
-    model_happen(e, model_order(&op, order), at, -1, value);
+    model_happen(model_order(&op, order), at, -1, value);
     return value;
 }
 
 static void model_store(struct model_op op, uintptr_t value, int order)
 {
-    struct model_event *e = model_point(&op, MODEL_READY);
+    int at = model_point(&op, MODEL_STORE, 0);
 
-    model_happen(e, model_order(&op, order), -1, model_choose(e, MODEL_STORE, 0), value);
+    model_happen(model_order(&op, order), -1, at, value);
 }
 
 static uintptr_t model_update(struct model_op op, enum model_kind kind, uintptr_t operand,
-                              int order, enum model_state state)
+                              int order)
 {
-    struct model_event *e;
     uintptr_t value;
     int at;
 
     if (model.publish && kind == MODEL_EXCHANGE)
         model.publish(operand);
-    e = model_point(&op, state);
-    at = model_choose(e, kind, 0);
-    value = model_value(e, at);
-    model_happen(e, model_order(&op, order), at, at, kind == MODEL_ADD ? value + operand : operand);
+    at = model_point(&op, kind, 0);
+    value = model_value(at);
+    model_happen(model_order(&op, order), at, at,
+                 kind == MODEL_EXCHANGE ? operand : value + operand);
     if (model.got && kind == MODEL_EXCHANGE)
         model.got(value);
     return value;
@@ -172,23 +151,25 @@ static bool model_compare(struct model_op op, uintptr_t *expected, uintptr_t val
                           int failure)
 {
     uintptr_t wanted = *expected;
-    struct model_event *e;
     int at;
 
     if (model.publish)
         model.publish(value);
-    e = model_point(&op, MODEL_READY);
-    at = model_choose(e, MODEL_COMPARE, wanted);
-    *expected = model_value(e, at);
-    if (*expected != wanted) {
-        model_happen(e, model_order(&op, failure), at, -1, *expected);
-        return false;
-    }
-    model_happen(e, model_order(&op, order), at, at, value);
-    return true;
+    at = model_point(&op, MODEL_COMPARE, wanted);
+    *expected = model_value(at);
+    if (*expected != wanted)
+        model_happen(model_order(&op, failure), at, -1, *expected);
+    else
+        model_happen(model_order(&op, order), at, at, value);
+    return *expected == wanted;
 }
 
 /* ---- what a scenario uses beside atomics ---- */
+
+/* What threads share without atomics. */
+struct model_cell {
+    int16_t write[MODEL_THREADS], read[MODEL_THREADS]; /* when they last did, from 1 */
+};
 
 static inline int model_me(void)
 {
@@ -204,34 +185,33 @@ static inline void model_ring(uint32_t *bell)
 {
     struct model_op op = {bell, 0, "ring"};
 
-    model_update(op, MODEL_ADD, 1, __ATOMIC_RELAXED, MODEL_READY);
+    model_update(op, MODEL_ADD, 1, __ATOMIC_RELAXED);
 }
 
 static inline void model_wait(uint32_t *bell)
 {
     struct model_op op = {bell, 0, "wait"};
 
-    model_update(op, MODEL_ADD, (uintptr_t)-1, __ATOMIC_RELAXED, MODEL_WAITS);
+    model_update(op, MODEL_WAIT, (uintptr_t)-1, __ATOMIC_RELAXED);
 }
 
 /* One or the other, and both are tried. */
 static inline bool model_either(void)
 {
-    bool one = model_choice(2) == 1;
-
-    model.self->trace = graph_mix(model.self->trace, one);
-    return one;
+    return model_choice(2) == 1;
 }
 
 /* For end(): what stands there, and who is still waiting. */
 static inline uintptr_t model_left(void *address)
 {
-    return model_latest(graph_place(address, 0));
+    const struct model_place *p = &graph.places[graph_place(address, 0)];
+
+    return graph.events[p->order[p->count - 1]].value;
 }
 
 static inline bool model_waiting(int thread)
 {
-    return model.threads[thread].state == MODEL_WAITS;
+    return model.threads[thread].state == MODEL_READY && model.threads[thread].kind == MODEL_WAIT;
 }
 
 static void model_race(const int16_t *when, const char *what)
@@ -264,7 +244,7 @@ static void model_execute(void)
 {
     graph_clear();
     model.choice = 0;
-    model.begun++;
+    model.runs++;
     model.now->begin();
     for (int i = 0; i < model.count; i++) {
         struct model_thread *t = &model.threads[i];
@@ -276,7 +256,6 @@ static void model_execute(void)
         t->body = model.now->threads[i];
         t->state = MODEL_NEW;
         t->last = t->newer = -1;
-        t->trace = 0;
         t->view = graph_nothing;
         context_prepare(&t->context, low, low + MODEL_STACK, model_thread_run, t);
     }
@@ -323,19 +302,18 @@ static const char *model_explore(const struct model *m)
     if (model.stacks == NULL)
         abort();
     model.choice_count = 0;
-    model.executions = model.begun = 0;
+    model.executions = model.runs = 0;
     model.fault[0] = 0;
     do
         model_execute();
     while (!model.fault[0] && model_advance());
-    printf("# %ld executions, %zu states, %ld runs%s%s\n", model.executions, model.seen_count,
-           model.begun, model.fault[0] ? ": " : "", model.fault);
+    printf("# %ld executions, %ld runs%s%s\n", model.executions, model.runs,
+           model.fault[0] ? ": " : "", model.fault);
     free(model.stacks);
-    free(model.seen);
-    model.seen = NULL;
-    model.seen_count = model.seen_room = 0;
     return model.fault[0] ? model.fault : NULL;
 }
+
+#define MODEL_WEAKEN(in, order) (model.weak_in = (in), model.weak = (order))
 
 #define CHECK_HOLDS(scenario)             \
     do {                                  \
@@ -359,14 +337,9 @@ static const char *model_explore(const struct model *m)
 #define __atomic_load_n(p, order) ((MODEL_TYPE(p))model_load(MODEL_OP(p), order))
 #define __atomic_store_n(p, v, order) model_store(MODEL_OP(p), (uintptr_t)(v), order)
 #define __atomic_exchange_n(p, v, order) \
-    ((MODEL_TYPE(p))model_update(MODEL_OP(p), MODEL_EXCHANGE, (uintptr_t)(v), order, MODEL_READY))
-#define __atomic_fetch_add(p, v, order)                                                        \
-    __extension__({                                                                            \
-        MODEL_TYPE(p)                                                                          \
-        model_was = (MODEL_TYPE(p))model_update(MODEL_OP(p), MODEL_ADD, (uintptr_t)(v), order, \
-                                                MODEL_READY);                                  \
-        model_was;                                                                             \
-    })
+    ((MODEL_TYPE(p))model_update(MODEL_OP(p), MODEL_EXCHANGE, (uintptr_t)(v), order))
+/* No cast, for a result that nobody looks at must not be warned of. */
+#define __atomic_fetch_add(p, v, order) model_update(MODEL_OP(p), MODEL_ADD, (uintptr_t)(v), order)
 #define __atomic_fetch_sub(p, v, order) __atomic_fetch_add(p, -(uintptr_t)(v), order)
 #define __atomic_compare_exchange_n(p, expected, v, weak, order, failure)                         \
     __extension__({                                                                               \

@@ -1,7 +1,7 @@
 /* model_graph.h: what C11 atomics may have done: an execution as a graph, not as one memory.
  *
  * An event is a load, a store or a read-modify-write (an update). Each place keeps all that was
- * ever written to it in modification order, of which event 0 is what lay there at first. A thread
+ * ever written to it in modification order, of which the first is what lay there before. A thread
  * has a view: of each place the latest write that it must not overlook, and of each thread how many
  * of its events happened before (a vector clock). A release leaves a copy of the view with what it
  * writes, an acquire that reads it takes it over, and an update passes on the copy of what it read:
@@ -9,8 +9,8 @@
  *
  * Invariants. A read is never of a write before the view's; a write may come to lie anywhere behind
  * the view's, among others' too; but nothing comes between an update and what it read. The relation
- * psc of Lahav et al., "Repairing sequential consistency in C/C++11" (what C++20 says) has no cycle:
- * graph_orders() tells when one closes, and then there is no such execution.
+ * psc of Lahav et al., "Repairing sequential consistency in C/C++11" (and now C++20's), has no
+ * cycle: graph_orders() tells when one closes, and then there is no such execution.
  *
  * It is that paper's RC11, exactly, less fences, which the modelled code has none of. What RC11
  * leaves out of C11: a load that reads what is written because of it, or behind it in its thread
@@ -191,37 +191,6 @@ static bool graph_orders(struct model_event *e)
         if (from >> i & 1 || graph.reach[i] & from)
             graph.reach[i] |= to | me;
     return true;
-}
-
-/* ---- one number for all of it ---- */
-
-static uint64_t graph_mix(uint64_t hash, uint64_t more)
-{
-    hash = (hash ^ more) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
-}
-
-/* An event's name, in whichever order the threads took turns. */
-static uint64_t graph_name(int event)
-{
-    const struct model_event *e = &graph.events[event];
-
-    return (uint64_t)(e->thread + 1) << 32 | (uint32_t)(e->index + 1);
-}
-
-/* The modification orders. Who read what is in the threads' own traces. */
-static uint64_t graph_hash(void)
-{
-    uint64_t sum = 0;
-
-    for (const struct model_place *p = graph.places; p < graph.places + graph.place_count; p++) {
-        uint64_t hash = (uintptr_t)p->address;
-
-        for (int i = 1; i < p->count; i++)
-            hash = graph_mix(hash, graph_name(p->order[i]));
-        sum += p->count > 1 ? graph_mix(hash, 1) : 0;
-    }
-    return sum;
 }
 
 #endif

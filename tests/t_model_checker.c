@@ -1,10 +1,10 @@
-/* t_model_checker.c: does the checker of model.h know what C11 allows? Neither less, or it would miss
- * a bug, nor more, or it would find some that are none.
+/* t_model_checker.c: does the checker of model.h know what C11 allows? Neither less, or it would
+ * miss a bug, nor more, or it would find some that are none.
  *
  * First the litmus tests of the literature, each with all its outcomes: a thread notes what it
  * read, the notes of an execution are one number in base 4, and the set of those numbers is what is
  * compared. Then protocols that are wrong, which it must find, beside others that are right.
- * t_model.c has the library's own.
+ * t_model.c has the library's own, t_model_breaks.c those with something taken away.
  */
 #include "tests/model.h"
 
