@@ -8,7 +8,7 @@
  */
 #include "tests/model.h"
 
-static uint32_t x, y, bell;
+static uint32_t x, y, f, bell;
 static unsigned notes[4];
 static uint64_t outcomes; /* bit n: n came out once */
 
@@ -143,6 +143,24 @@ TEST(two_readers_may_disagree_unless_they_too_are_sequentially_consistent)
     RUNS(readers_sc, 0xffff & ~OUT(1, 2, 0));
 }
 
+/* x is before f, f before y, in the order of happening; and so in the other. */
+THREAD(first_x, W(x, 1, SEQ_CST); W(f, 1, RELEASE))
+THREAD(then_y, notes[0] = R(f, ACQUIRE); notes[1] = R(y, SEQ_CST))
+THREAD(y_or_x, W(y, 1, SEQ_CST); notes[2] = R(x, SEQ_CST))
+THREAD(then_y_unheard, notes[0] = R(f, RELAXED); notes[1] = R(y, SEQ_CST))
+LITMUS(chain, first_x, then_y, y_or_x);
+LITMUS(no_chain, first_x, then_y_unheard, y_or_x);
+
+TEST(what_is_told_by_release_and_acquire_elsewhere_is_in_the_sequential_order_too)
+{
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < 8; i++)
+        all |= OUT(i & 1, i >> 1 & 1, i >> 2);
+    RUNS(no_chain, all);
+    RUNS(chain, all & ~OUT(1, 0, 0));
+}
+
 /* Z6.U of the paper: compilers for Power do this, C11 forbade it, C++20 does not. */
 THREAD(z_first, W(x, 1, SEQ_CST); W(y, 1, RELEASE))
 THREAD(z_second, notes[0] = ADD(y, 1, SEQ_CST); notes[1] = R(y, RELAXED))
@@ -227,17 +245,33 @@ static void tell_and_write(void)
     model_write(&cell, "the cell");
 }
 
+static void read_and_tell(void)
+{
+    model_read(&cell, "the cell");
+    W(x, 1, RELEASE);
+}
+
+static void hear_and_write(void)
+{
+    if (R(x, ACQUIRE))
+        model_write(&cell, "the cell");
+}
+
+static const struct model given_back = {no_access, {read_and_tell, hear_and_write}, NULL};
 static const struct model told = {no_access, {write_and_tell, hear_and_read}, NULL};
 static const struct model told_early = {no_access, {tell_and_write, hear_and_read}, NULL};
 
 TEST(plain_memory_that_is_handed_over_is_no_race_and_otherwise_is_one)
 {
     CHECK_HOLDS(told);
+    CHECK_HOLDS(given_back);
     CHECK_FOUND(told_early, "data race: the cell");
     MODEL_WEAKEN("write_and_tell", __ATOMIC_RELAXED);
     CHECK_FOUND(told, "data race: the cell");
     MODEL_WEAKEN("hear_and_read", __ATOMIC_RELAXED);
     CHECK_FOUND(told, "data race: the cell");
+    MODEL_WEAKEN("read_and_tell", __ATOMIC_RELAXED);
+    CHECK_FOUND(given_back, "data race: the cell");
 }
 
 static void wait_once(void)
