@@ -53,7 +53,9 @@ static struct work {
     struct model_cell load;
     bool done;
 } works[MOST];
-static int batches; /* that the busy one puts on its shelf, one after the other */
+static int batches;           /* that the busy one puts on its shelf, one after the other */
+static bool heeding = true;   /* who was called takes the call down */
+static bool recalling = true; /* who found nobody to rouse takes its call back */
 
 /* ---- messages ---- */
 
@@ -91,14 +93,19 @@ static void deliver(struct message *m)
         model_fault("out of order, or twice");
 }
 
-static void hear(void)
+static void deliver_all(struct message *m)
 {
     struct message *next;
 
-    for (struct message *m = inbox_take(&boxes[model_me()]); m; m = next) {
+    for (; m; m = next) {
         next = m->next;
         m->deliver(m);
     }
+}
+
+static void hear(void)
+{
+    deliver_all(inbox_take(&boxes[model_me()]));
 }
 
 static void ring(int whose)
@@ -228,6 +235,17 @@ static void help_oneself(void)
     }
 }
 
+/* As runtime.c does it. */
+static void rise(int me)
+{
+    struct message *m = inbox_take(&boxes[me]);
+
+    idlers_remove(&idlers);
+    if (heeding)
+        idlers_heed(&idlers);
+    deliver_all(m);
+}
+
 static void idle(void)
 {
     int me = model_me();
@@ -237,9 +255,10 @@ static void idle(void)
             idlers_add(&idlers);
             if (!shelf_any(&shelf))
                 wait_for_bell(me);
-            idlers_remove(&idlers);
+            rise(me);
+        } else {
+            hear();
         }
-        hear();
         help_oneself();
     }
 }
@@ -258,13 +277,15 @@ static void put(int number)
 
 static void rouse_one(void)
 {
-    if (!idlers_any(&idlers))
+    if (!idlers_call(&idlers))
         return;
     for (int t = 1; t < model.count; t++)
         if (model.threads[t].body == idle && inbox_rouse(&boxes[t])) {
             ring(t);
             return;
         }
+    if (recalling)
+        idlers_heed(&idlers);
 }
 
 static void be_busy(void)

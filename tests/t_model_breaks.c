@@ -2,7 +2,8 @@
  * found, or the proof there would be of nothing.
  *
  * First the source as it ships, with one ordering weakened (MODEL_WEAKEN). Not found, as it does no
- * harm in any scenario here: post with RELEASE, take with ACQUIRE, idlers_remove() with RELAXED;
+ * harm in any scenario here: post with RELEASE, take with ACQUIRE, idlers_remove() with RELAXED,
+ * idlers_heed() with RELEASE, since who was called looks once more before it sleeps again;
  * and park and rouse with RELAXED where a count of idlers is asked between them. Then protocols of
  * this file's own, in which one step is left out, or stands elsewhere.
  */
@@ -138,6 +139,16 @@ TEST(to_look_before_one_says_so_or_to_ask_before_one_puts_loses_wake_ups)
     CHECK_FOUND(first, "asleep with work on a shelf");
     CHECK_HOLDS(later);
     CHECK_FOUND(before, "asleep with work on a shelf");
+}
+
+TEST(a_call_that_is_not_taken_down_or_not_taken_back_hides_the_next)
+{
+    batches = 2;
+    heeding = false;
+    CHECK_FOUND(one_idles, "asleep with work on a shelf");
+    heeding = true;
+    recalling = false;
+    CHECK_FOUND(one_idles, "asleep with work on a shelf");
 }
 
 static uint32_t stop_flag;
