@@ -119,6 +119,7 @@ done
 # A call that the header marks as waiting has a row that says when others may run.
 words=
 for call in $(sed -n 's/^RV_WAITS .*\(rv_[a-z_]*\)(.*/\1/p' include/reeve.h); do
+    call=${call%_at} # what the macro of that name calls
     row=$(grep "^|.*\`$call\`.*|.*|" docs/semantics.md | head -1)
     case $(echo "$row" | cut -d'|' -f4) in
     '' | *no*) words="$words $call" ;;

@@ -36,6 +36,12 @@ CALL_VOID(rv_cancel, rv_cancel(&scope))
 CALL(rv_cancelled, rv_cancelled())
 CALL(rv_scope_close, rv_scope_close(&scope, 0))
 CALL_VOID(rv_group_open, rv_group_open(&group, 1))
+CALL_VOID(rv_spread_open, rv_spread_open(&group, 1))
+CALL_VOID(rv_go_on, rv_go_on(&group, 0, nothing, NULL))
+CALL(rv_on, rv_on(0, nothing, NULL))
+CALL(rv_workers, rv_workers())
+CALL(rv_worker, rv_worker())
+CALL(rv_runtime_self, rv_runtime_self() == NULL)
 CALL_VOID(rv_group_limit, rv_group_limit(&group, 1))
 CALL_VOID(rv_group_stack, rv_group_stack(&group, 1))
 CALL_VOID(rv_group_fenv, rv_group_fenv(&group))
@@ -85,18 +91,20 @@ static const struct call {
     const char *name;
     int (*make)(void *);
 } calls[] = {
-    ROW(rv_sleep),        ROW(rv_sleep_until), ROW(rv_yield),       ROW(rv_scope_open),
-    ROW(rv_shield_open),  ROW(rv_cancel),      ROW(rv_cancelled),   ROW(rv_scope_close),
-    ROW(rv_group_open),   ROW(rv_group_limit), ROW(rv_group_stack), ROW(rv_group_fenv),
-    ROW(rv_group_cancel), ROW(rv_go),          ROW(rv_go_copy),     ROW(rv_try_go),
-    ROW(rv_try_go_copy),  ROW(rv_group_close), ROW(rv_name),        ROW(rv_id),
-    ROW(rv_read),         ROW(rv_write),       ROW(rv_pread),       ROW(rv_pwrite),
-    ROW(rv_read_full),    ROW(rv_write_all),   ROW(rv_recv),        ROW(rv_send),
-    ROW(rv_accept),       ROW(rv_connect),     ROW(rv_poll),        ROW(rv_openat),
-    ROW(rv_fsync),        ROW(rv_fdatasync),   ROW(rv_socket),      ROW(rv_shutdown),
-    ROW(rv_socketpair),   ROW(rv_pipe),        ROW(rv_bind),        ROW(rv_listen),
-    ROW(rv_setsockopt),   ROW(rv_getsockopt),  ROW(rv_getsockname), ROW(rv_getpeername),
-    ROW(rv_random),       ROW(rv_close),       ROW(rv_dump),        ROW(rv_backend),
+    ROW(rv_sleep),        ROW(rv_sleep_until),  ROW(rv_yield),       ROW(rv_scope_open),
+    ROW(rv_shield_open),  ROW(rv_cancel),       ROW(rv_cancelled),   ROW(rv_scope_close),
+    ROW(rv_group_open),   ROW(rv_group_limit),  ROW(rv_group_stack), ROW(rv_group_fenv),
+    ROW(rv_group_cancel), ROW(rv_go),           ROW(rv_go_copy),     ROW(rv_try_go),
+    ROW(rv_try_go_copy),  ROW(rv_group_close),  ROW(rv_name),        ROW(rv_id),
+    ROW(rv_read),         ROW(rv_write),        ROW(rv_pread),       ROW(rv_pwrite),
+    ROW(rv_read_full),    ROW(rv_write_all),    ROW(rv_recv),        ROW(rv_send),
+    ROW(rv_accept),       ROW(rv_connect),      ROW(rv_poll),        ROW(rv_openat),
+    ROW(rv_fsync),        ROW(rv_fdatasync),    ROW(rv_socket),      ROW(rv_shutdown),
+    ROW(rv_socketpair),   ROW(rv_pipe),         ROW(rv_bind),        ROW(rv_listen),
+    ROW(rv_setsockopt),   ROW(rv_getsockopt),   ROW(rv_getsockname), ROW(rv_getpeername),
+    ROW(rv_random),       ROW(rv_close),        ROW(rv_dump),        ROW(rv_backend),
+    ROW(rv_spread_open),  ROW(rv_go_on),        ROW(rv_on),          ROW(rv_workers),
+    ROW(rv_worker),       ROW(rv_runtime_self),
 };
 
 enum { CALLS = sizeof calls / sizeof calls[0] };
@@ -126,8 +134,8 @@ TEST(a_call_after_rv_run_has_returned_is_outside_of_a_task_again)
 /* Calls that need no runtime. */
 static bool anywhere(const char *name)
 {
-    return strcmp(name, "rv_now") == 0 || strcmp(name, "rv_after") == 0 ||
-           strcmp(name, "rv_run") == 0;
+    return strncmp(name, "rv_runtime_", 11) == 0 || strcmp(name, "rv_now") == 0 ||
+           strcmp(name, "rv_after") == 0 || strcmp(name, "rv_run") == 0;
 }
 
 static bool in_table(const char *name, size_t len)

@@ -1,30 +1,24 @@
 /* inbox.h: how other threads reach a worker: many producers, one consumer, and one word.
- *
- * The word says all there is to say about the owner:
  *     NULL            awake, and there is no message
  *     a message       the newest of a chain, oldest last; the owner will look before it parks
  *     INBOX_PARKED    asleep, or about to be: whoever replaces this rings the bell
- * Since "is it asleep?" and "is there a message?" are one word, changed by read-modify-writes alone,
- * a wake-up cannot be lost: a post comes either before the park, which then fails, or after it, and
- * then it is the post that found PARKED, that one alone, and it rings. No fence, no timer behind it.
- *
+ * Since "is it asleep?" and "is there a message?" are one word, changed by read-modify-writes
+ * alone, no wake-up is lost: a post comes before the park, which then fails, or after it, and then
+ * it is the one post that found PARKED, and it rings. No fence, no timer behind it.
  *     post   any thread    CAS  old -> m (m->next = old)     true: PARKED was there: ring
  *     rouse  any thread    CAS  PARKED -> NULL               true: ring. There is no message
  *     park   the owner     CAS  NULL -> PARKED               false: a message is there
  *     take   the owner     XCHG -> NULL                      the chain, oldest first
+ * Ordering: post releases the message, take acquires, and the chain's other messages too, since
+ * each later post is a read-modify-write, and so part of an earlier one's release sequence. park
+ * and rouse are sequentially consistent for a second question, "is there work for anybody?"
+ * (shelf.h): who parks says so, then looks there; who brings work puts it there, then looks here.
  *
- * Ordering. post releases the message, and take acquires: the chain's other messages too, for each
- * later post is a read-modify-write, and so part of every earlier one's release sequence. park and
- * rouse are sequentially consistent, since they take part in a second question, "is there work that
- * anybody may take?", whose answer lies elsewhere (spread.h): who parks says so here and then
- * looks there, who brings work puts it there and then looks here; one of both sees the other.
+ * A message is its sender's memory until deliver() is called on the owner's thread, and may be gone
+ * when that returns: it is not looked at after a post. One sender's messages keep their order.
  *
- * A message is its sender's memory, until deliver() is called on the owner's thread; it may be gone
- * when that returns, and so it is not looked at after a post. A chain is a stack, which take turns
- * round: messages of one sender come in the order in which they were posted.
- *
- * Rejected: a flag for "parked" beside a queue, which needs a full fence on both sides of each post;
- * a queue by exchange (Vyukov), in which a producer that is preempted half-way hides the others'.
+ * Rejected: a flag "parked" beside a queue: a full fence on both sides of each post; a queue by
+ * exchange (Vyukov): a producer that is preempted half-way hides the others' messages.
  * tests/t_model.c tries all interleavings of this file, with what C11 lets be reordered.
  */
 #ifndef BASE_INBOX_H

@@ -103,7 +103,7 @@ static void bell_ended(struct kop *op)
     k->room->submit(k, op);
 }
 
-/* In a simulated world all workers are of one thread, and nobody sleeps: there is nothing to ring. */
+/* In a simulated world all workers are of one thread: there is nothing to ring. */
 int kernel_hang_bell(struct kernel *k, bool (*called)(struct kernel *k, bool parking))
 {
     if (k->called || k->room == &sim_room) {

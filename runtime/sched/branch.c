@@ -57,6 +57,8 @@ static void envelope_is_back(struct message *m)
         send_up(b);
 }
 
+_Static_assert(BRANCH_BUCKETS == 256, "bucket_of() takes eight bits");
+
 static struct branch **bucket_of(struct worker *w, const rv_group *parent)
 {
     uint64_t mixed = (uintptr_t)parent * 0x9e3779b97f4a7c15u;
@@ -197,11 +199,9 @@ static void hear(struct message *m)
 
 /* ---- here ---- */
 
-/* The parent's memory is another worker's: what is fixed since it was opened can be read, since a
- * record of it is here, and its due, which a cancel may be moving. If it does, and is not seen here,
- * it will be when home hears of the branch. */
-_Static_assert(BRANCH_BUCKETS == 256, "bucket_of() takes eight bits");
-
+/* The parent's memory is another worker's. What is fixed since it was opened can be read, since a
+ * record of it is here; and its due, which a cancel may be moving: if that is not seen here, it
+ * will be when home hears of the branch. */
 static void branch_open(struct branch *b, struct worker *w, rv_group *parent)
 {
     int64_t due = __atomic_load_n(&parent->scope.due, __ATOMIC_RELAXED);

@@ -1,32 +1,26 @@
 /* branch.h: what one worker has of another one's group.
  *
- * A group is its owner's worker's alone. When a record of it starts elsewhere, it is a child of a
- * branch there: a group of that worker's own, so that a child's end, a cancel point and a cancel
- * among its neighbours look the same everywhere, and cost the same. Branches may have branches.
- *
- * The books. The parent's `live` counts each record that it gave away; the branch's `taken` is how
- * many of those it has, started, ended or given on to a branch of its own. They are given back by
- * `up`: all at once, when the branch is empty, and it is gone then; or, for a group with a limit,
- * as they end. So a group is empty when its own count says so, whatever is under way.
- *
- * A task may also spawn into a group that it is deep inside of, where this worker has no branch of
- * it. The branch that is made then counts as one more child, of which home hears by the first `up`;
- * before the group can end, since what the task is inside of ends later, by messages sent later.
- *
+ * A record that starts elsewhere is a child of a branch there: a group of that worker's own, so
+ * that a child's end, a cancel point and a cancel among neighbours look the same everywhere, and
+ * cost the same. Branches may have branches.
  *     made (branch_for) -> open -> empty: its last word is under way -> gone
  *
- * Messages, all in the branch, so that none can fail:
- *   up      here -> home: "I exist", an error, children that ended; then back, an empty envelope.
- *           What comes up meanwhile waits for it. The first one enters the branch with its parent.
- *   cancel  home -> here, once: the parent was cancelled. A parent that was cancelled before it
- *           heard of the branch says so then: none is missed.
- *   limit   home -> here, once: the parent has a limit now: report each end.
- * Home sends nothing after the last word has come, and one sender's messages keep their order: so
- * when the envelope of the last word is back, nothing else is under way, and the branch is freed.
+ * The books: the parent's `live` counts each record that it gave away; `taken` is how many of those
+ * the branch has, started, ended or given on. They are given back by `up`, all at once when it is
+ * empty; of a group with a limit, as they end. So a group is empty when its own count says so.
  *
- * Rejected: an atomic count in the group (each end of a task would be a shared write); one branch
- * a worker, all children of the root (the worker that a record is taken from would have to hear of
- * it before its own count can say so).
+ * A task may also spawn into a group that it is deep inside of, and of which this worker has no
+ * branch. The one that is made counts as one more child, of which home hears by the first `up`:
+ * before the group can end, since what the task is inside of ends later, by messages sent later.
+ *
+ * Messages, all in the branch, so that none can fail. up, here -> home: "I exist", an error,
+ * children that ended; and back, an empty envelope, for which what comes up meanwhile waits.
+ * cancel and limit, home -> here, once each: a parent that was cancelled before it heard of the
+ * branch says so then. Home sends nothing after the last word, and one sender's messages keep
+ * their order: when that envelope is back, nothing is under way, and the branch is freed.
+ *
+ * Rejected: an atomic count in the group (each end of a task a shared write); one branch a worker,
+ * all children of the root (whoever is taken from would have to hear of it before the count can).
  */
 #ifndef SCHED_BRANCH_H
 #define SCHED_BRANCH_H

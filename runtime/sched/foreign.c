@@ -242,7 +242,9 @@ void rv_runtime_free(rv_runtime *rt)
           "rv_runtime_free: a task of the runtime cannot wait for its end");
     USAGE(worker_self == NULL, "rv_runtime_free: this thread runs tasks, and would stand still");
     o->end.deliver = end_keeper;
+    (void)door_enter(rt); /* it is open; and the runtime waits for who is in it */
     worker_post(rt->workers[0], &o->end);
+    door_leave(rt);
     pthread_join(o->thread, NULL);
     free(o);
 }

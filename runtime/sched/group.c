@@ -189,7 +189,7 @@ static inline void launch(struct task *me, rv_group *g, struct record *r, int er
     else if (to)
         spread_send(to, r);
     else
-        record_queue(me->worker, r);
+        record_queue(me->worker, g, r);
 }
 
 /* The record was made for a group of another worker, and is counted nowhere: it is to get its place
@@ -331,7 +331,7 @@ int rv_try_go_copy_at(rv_group *root, rv_fn *fn, const void *arg, size_t len, co
         return -EAGAIN;
     err = record_make_copied(me->worker, g, fn, arg, len, site, &r);
     if (err == 0)
-        record_queue(me->worker, r);
+        record_queue(me->worker, g, r);
     return tried(g, err);
 }
 

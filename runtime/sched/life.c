@@ -124,7 +124,7 @@ static void prepare(struct worker *w)
     const struct settings *s = w->rt->settings;
 
     w->default_stacks = (uint8_t)(stack_pool_for(&w->stacks, s->stack_bytes) - w->stacks.pools);
-    w->tasks_max = s->tasks_max / w->rt->count + (s->tasks_max % w->rt->count != 0);
+    w->tasks_max = s->tasks_max == SIZE_MAX ? SIZE_MAX : (s->tasks_max - 1) / w->rt->count + 1;
     w->verify_at = w->trim_at = RV_NEVER;
     w->id_step = w->rt->count;
     w->last_id = w->index ? w->index - w->id_step : 0;

@@ -82,6 +82,11 @@ bool spread_deal(struct worker *w, struct record *r);
 
 /* ---- what is not rare ---- */
 
+static inline size_t record_count(const struct worker *w)
+{
+    return w->started + w->unstarted + shelf_count(&w->shelf);
+}
+
 /* 0, or why there can be no further task. */
 static inline int record_allowed(struct worker *w, const rv_group *g)
 {
@@ -89,7 +94,9 @@ static inline int record_allowed(struct worker *w, const rv_group *g)
 
     if (__builtin_expect(p->exhausted, 0) && !stack_recovers(p))
         return -ENOMEM;
-    return __builtin_expect(w->started + w->unstarted >= w->tasks_max, 0) ? -EAGAIN : 0;
+    if (__builtin_expect(w->tasks_max != SIZE_MAX, 0) && record_count(w) >= w->tasks_max)
+        return -EAGAIN;
+    return 0;
 }
 
 static inline void record_fill(struct worker *w, struct record *r, rv_group *g, rv_fn *fn,
@@ -121,9 +128,10 @@ static inline void record_keep(struct worker *w, struct record *r)
     w->unstarted++;
 }
 
-static inline void record_queue(struct worker *w, struct record *r)
+/* Of group g: it waits for its turn. */
+static inline void record_queue(struct worker *w, const rv_group *g, struct record *r)
 {
-    if (__builtin_expect(r->group->scope.in_group & GROUP_SPREAD, 0)) {
+    if (__builtin_expect(g->scope.in_group & GROUP_SPREAD, 0)) {
         r->how |= RECORD_SPREAD;
         spread_add(w, r);
         return;
@@ -154,7 +162,7 @@ static inline int record_new(struct worker *w, rv_group *g, rv_fn *fn, void *arg
     int err = record_make(w, g, fn, arg, site, &r);
 
     if (__builtin_expect(err == 0, 1))
-        record_queue(w, r);
+        record_queue(w, g, r);
     return err;
 }
 
@@ -198,7 +206,7 @@ static inline struct task *record_start(struct worker *w, bool oldest)
     bool was_exhausted = pool->exhausted;
     struct task *t = NULL;
 
-    if (__builtin_expect(w->deal_left != 0, 0) && spread_deal(w, r))
+    if (__builtin_expect(w->spread_count != 0, 0) && w->deal_left && spread_deal(w, r))
         return NULL;
     if (__builtin_expect(w->started < w->started_room, 1) || record_reserve(w))
         t = (struct task *)stack_take(pool);

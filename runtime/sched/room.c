@@ -127,7 +127,7 @@ static void accept_far(struct far_spawn *f)
     if (f->to)
         spread_send(f->to, r);
     else
-        record_queue(worker_self, r);
+        record_queue(worker_self, f->group, r);
     answer(f, 0);
 }
 

@@ -137,6 +137,8 @@ static void *watch(void *arg)
     struct watchdog *d = arg;
 
     pthread_setname_np(pthread_self(), "reeve-watchdog");
+    if (d->rt->settings->pin_workers) /* whose maker is kept to a CPU, maybe the hog's */
+        (void)cpus_unpin(&d->rt->cpus);
     pthread_mutex_lock(&d->lock);
     while (!d->ending) {
         int64_t now = clock_now();
