@@ -39,7 +39,7 @@ static long switches_of_all(char *told, size_t room)
     return sum;
 }
 
-/* Chores (a look at old waits, stacks that are given back) are a few in all, and none in a while. */
+/* Chores (a look at old waits, stacks that go back) are a few in all, and none in a while. */
 static void check_idle(void)
 {
     unsigned seconds = idle_seconds();

@@ -92,8 +92,8 @@ static void rang(struct kop *op, long events)
     (void)events;
 }
 
-/* Short of memory, it is tried again in the next step, which does not sleep then: nobody has to ring
- * for a worker that looks by itself. */
+/* Short of memory, it is tried again in the next step, which does not sleep then: nobody has to
+ * ring for a worker that looks by itself. */
 static void bell_ended(struct kop *op)
 {
     struct kernel *k = op->addr;

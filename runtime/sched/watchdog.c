@@ -10,7 +10,7 @@
 
 enum { LOOKS = 4 }; /* in the span: a hog is told of at most a quarter late */
 
-/* Since when something is as it is, at least, and what the worker's thread had used of a CPU then. */
+/* Since when something is as it is, at least, and what the worker's thread had used by then. */
 struct instant {
     int64_t at, cpu_ns;
 };
