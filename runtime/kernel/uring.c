@@ -28,6 +28,7 @@
 #include "base/report.h"
 #include "kernel/direct.h"
 #include "kernel/uring_setup.h"
+#include "stack/sanitize.h"
 
 enum {
     BUSY_ROUNDS_MAX = 1000,
@@ -83,6 +84,7 @@ static void fill(struct io_uring_sqe *sqe, struct kop *op)
         io_uring_prep_fsync(sqe, op->fd, op->flags ? IORING_FSYNC_DATASYNC : 0);
         break;
     case KOP_CLOSE:
+        sanitize_close(op->fd);
         io_uring_prep_close(sqe, op->fd);
         break;
     case KOP_WATCH:

@@ -55,15 +55,19 @@ void runtime_close_door(struct rv_runtime *rt)
 
 /* ---- a post, on the worker that it came to ---- */
 
+/* From here on what was posted is cancelled: on all workers, though each hears of it by itself. */
+static bool ending(void)
+{
+    return __atomic_load_n(&worker_self->rt->door, __ATOMIC_RELAXED) & DOOR_CLOSED;
+}
+
 /* Who waits is told; otherwise stderr is. */
 static void settle(struct post *p, int result, const char *what)
 {
-    const struct worker *w = worker_self;
-
     if (p->caller) {
         (void)waiter_take(p->caller);
         waiter_wake(p->caller, result);
-    } else if (result < 0 && !(result == -ECANCELED && w->stopping)) {
+    } else if (result < 0 && !(result == -ECANCELED && ending())) {
         report("rv_runtime_post, from %s: %s: %s", p->site, what, strerror(-result));
     }
     free(p);
@@ -77,14 +81,24 @@ static int run_post(void *arg)
     return 0;
 }
 
+void post_lost(void *post, int err)
+{
+    settle(post, err, "it could not start");
+}
+
 static void arrive(struct message *m)
 {
     struct post *p = CONTAINER(m, struct post, message);
     struct worker *w = worker_self;
-    int err = record_new(w, &w->root, run_post, p, p->site);
+    struct record *r;
+    int err = record_make(w, &w->root, run_post, p, p->site, &r);
 
-    if (err < 0)
-        settle(p, err, "it could not start");
+    if (err < 0) {
+        post_lost(p, err);
+        return;
+    }
+    r->how |= RECORD_POSTED;
+    record_queue(w, r);
 }
 
 /* ---- posting ---- */
@@ -98,12 +112,12 @@ static struct worker *pick(struct rv_runtime *rt)
 
 static int send_post(struct rv_runtime *rt, struct post *p)
 {
-    USAGE(rt->workers[0]->kernel->room != &sim_room || worker_self,
-          "rv_runtime_post: a simulated world has no other threads");
-    if (!door_enter(rt)) {
+    if (!door_enter(rt)) { /* of what may be ending nothing else is looked at */
         free(p);
         return -ECANCELED;
     }
+    USAGE(rt->workers[0]->kernel->room != &sim_room || worker_self,
+          "rv_runtime_post: a simulated world has no other threads");
     p->message.deliver = arrive;
     worker_post(pick(rt), &p->message);
     door_leave(rt);
@@ -179,8 +193,10 @@ static int keep(void *arg)
     rv_name("keeper");
     o->rt = rv_runtime_self();
     o->keeper = me;
-    if (o->rt == NULL)
+    if (o->rt == NULL) {
+        report("cannot start: the runtime's bell");
         return -ENOMEM;
+    }
     o->rt->owner = o;
     (void)waiter_take(&o->started);
     waiter_wake(&o->started, 0);
@@ -199,6 +215,22 @@ static void *own_thread(void *arg)
     return NULL;
 }
 
+static int start_own_thread(struct owner *o)
+{
+    int err;
+
+    waiter_init(&o->started, NULL);
+    err = run_thread(&o->thread, own_thread, o);
+    if (err < 0) {
+        report("cannot start: the runtime's thread: %s", strerror(-err));
+        return err;
+    }
+    err = waiter_block(&o->started);
+    if (err < 0)
+        pthread_join(o->thread, NULL);
+    return err;
+}
+
 int rv_runtime_new(rv_runtime **out_rt, const rv_options *opt)
 {
     struct owner *o;
@@ -206,17 +238,13 @@ int rv_runtime_new(rv_runtime **out_rt, const rv_options *opt)
 
     USAGE(out_rt != NULL, "rv_runtime_new: there is no place for the runtime");
     o = calloc(1, sizeof *o);
-    if (o == NULL)
+    if (o == NULL) {
+        report("cannot start: the runtime's owner: %s", strerror(ENOMEM));
         return -ENOMEM;
-    err = options_read(&o->settings, opt);
-    waiter_init(&o->started, NULL);
-    if (err == 0)
-        err = run_thread(&o->thread, own_thread, o);
-    if (err == 0) {
-        err = waiter_block(&o->started);
-        if (err < 0)
-            pthread_join(o->thread, NULL);
     }
+    err = options_read(&o->settings, opt);
+    if (err == 0)
+        err = start_own_thread(o);
     if (err < 0) {
         free(o);
         return err;
@@ -233,6 +261,7 @@ static void end_keeper(struct message *m)
 void rv_runtime_free(rv_runtime *rt)
 {
     struct owner *o;
+    bool entered;
 
     if (rt == NULL)
         return;
@@ -242,7 +271,8 @@ void rv_runtime_free(rv_runtime *rt)
           "rv_runtime_free: a task of the runtime cannot wait for its end");
     USAGE(worker_self == NULL, "rv_runtime_free: this thread runs tasks, and would stand still");
     o->end.deliver = end_keeper;
-    (void)door_enter(rt); /* it is open; and the runtime waits for who is in it */
+    entered = door_enter(rt); /* worker 0 must be there still when it is rung for */
+    ASSERT(entered);
     worker_post(rt->workers[0], &o->end);
     door_leave(rt);
     pthread_join(o->thread, NULL);

@@ -94,10 +94,22 @@ void record_promote(struct worker *w, uint32_t at)
     list_push_front(&w->records, l);
 }
 
-/* No stack: the one who spawned it has long gone on, so its group is told, and stderr once. */
-void record_fail(struct worker *w, struct record *r, bool first)
+/* The one who spawned it has long gone on, so its group is told. A post's is the worker's root, and
+ * an error there would cancel all there is: who posted it is told. */
+void record_lost(struct worker *w, struct record *r)
 {
     rv_group *g = r->group;
+    void *post = r->how & RECORD_POSTED ? r->arg : NULL;
+
+    record_release(w, r);
+    if (post)
+        post_lost(post, -ENOMEM);
+    group_child_done(g, post ? 0 : -ENOMEM);
+}
+
+/* No stack: stderr is told once, too. */
+void record_fail(struct worker *w, struct record *r, bool first)
+{
     char who[256];
 
     task_describe_spawn(r->id, "", r->site, who, sizeof who);
@@ -108,6 +120,5 @@ void record_fail(struct worker *w, struct record *r, bool first)
                      "none"
                    : "no memory or address space");
     record_unqueue(w, r);
-    record_release(w, r);
-    group_child_done(g, -ENOMEM);
+    record_lost(w, r);
 }

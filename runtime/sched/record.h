@@ -16,6 +16,7 @@ enum {
     RECORD_COPIED = 1, /* the argument is in copy[] */
     RECORD_SPREAD = 2, /* any worker may start it: spread.h */
     RECORD_AWAY = 4,   /* its memory is another worker's: home */
+    RECORD_POSTED = 8, /* by another thread, which is told if it cannot start: foreign.c */
 };
 
 struct record {
@@ -69,7 +70,9 @@ int record_run_special(struct worker *w, struct record *r);
 void record_release(struct worker *w, struct record *r); /* its memory */
 bool record_reserve(struct worker *w);
 void record_fail(struct worker *w, struct record *r, bool first);
-void record_promote(struct worker *w, uint32_t at); /* the newest but so many is the newest */
+void record_lost(struct worker *w, struct record *r); /* in no list, and never to start: -ENOMEM */
+void post_lost(void *post, int err);                  /* foreign.c */
+void record_promote(struct worker *w, uint32_t at);   /* the newest but so many is the newest */
 
 /* ---- those that any worker may start: spread.c ---- */
 

@@ -10,12 +10,17 @@
 
 enum { LOOKS = 4 }; /* in the span: a hog is told of at most a quarter late */
 
+/* Since when something is as it is, at least, and what the worker's thread had used by then. */
+struct instant {
+    int64_t at, cpu_ns;
+};
+
 /* Of one worker, the watchdog's own. */
 struct watched {
     uint32_t beats;
-    int64_t since;  /* it has had these beats, at least */
-    int64_t cpu_ns; /* what its thread had used then */
-    bool told;
+    int credit; /* each resume takes of it */
+    struct instant pass, task;
+    enum { NOTHING, KEPT, SLOW } told; /* KEPT is of the task, SLOW of the pass */
 };
 
 struct watchdog {
@@ -55,6 +60,11 @@ __attribute__((no_sanitize("thread"))) static bool copy_suspect(const struct wor
            *(struct task *const volatile *)&w->task == t;
 }
 
+__attribute__((no_sanitize("thread"))) static int copy_credit(const struct worker *w)
+{
+    return *(const volatile int *)&w->credit;
+}
+
 static int64_t cpu_of(const struct worker *w)
 {
     struct timespec t = {0};
@@ -65,40 +75,72 @@ static int64_t cpu_of(const struct worker *w)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+static struct instant instant_of(const struct worker *w, int64_t now)
+{
+    return (struct instant){.at = now, .cpu_ns = cpu_of(w)};
+}
+
 /* ---- what is said ---- */
 
-static void tell(const struct worker *w, const struct watched *seen, int64_t now)
+static double ms(int64_t ns)
 {
-    double lasted = (double)(now - seen->since) / 1e6,
-           used = (double)(cpu_of(w) - seen->cpu_ns) / 1e6;
+    return (double)ns / 1e6;
+}
+
+static void tell(const struct worker *w, struct watched *seen, bool kept, int64_t now)
+{
+    const struct instant *since = kept ? &seen->task : &seen->pass;
+    double lasted = ms(now - since->at), used = ms(cpu_of(w) - since->cpu_ns);
     struct suspect s;
     char who[256];
 
     if (!copy_suspect(w, seen->beats, &s))
         return;
+    seen->told = kept ? KEPT : SLOW;
     if (s.is_task)
         task_describe_spawn(s.id, s.name, s.site, who, sizeof who);
     else
         snprintf(who, sizeof who, "its own loop");
-    report("watchdog: worker %u is kept by %s: for %.0f ms no other task of it has run (%.0f ms of "
-           "that on a CPU)",
-           w->index, who, lasted, used);
+    if (kept)
+        report("watchdog: worker %u is kept by %s: for %.0f ms no other task of it has run (%.0f "
+               "ms of that on a CPU)",
+               w->index, who, lasted, used);
+    else
+        report("watchdog: worker %u has not got round for %.0f ms (%.0f ms of that on a CPU): its "
+               "tasks run long, one after the other; at the moment %s",
+               w->index, lasted, used, who);
 }
 
+static void tell_end(const struct worker *w, struct watched *seen, int64_t now)
+{
+    if (seen->told != NOTHING)
+        report("watchdog: worker %u goes on, after %.0f ms", w->index,
+               ms(now - (seen->told == KEPT ? seen->task.at : seen->pass.at)));
+    seen->told = NOTHING;
+}
+
+/* A task that began in the middle of the span is given its own before the pass is blamed. */
 static void look_at(struct watchdog *d, const struct worker *w, int64_t now)
 {
     struct watched *seen = &d->watched[w->index];
     uint32_t beats = __atomic_load_n(&w->beats, __ATOMIC_ACQUIRE);
+    int credit = copy_credit(w);
+    bool round = beats != seen->beats || inbox_parked(&w->inbox);
 
-    if (beats != seen->beats || inbox_parked(&w->inbox)) {
-        if (seen->told)
-            report("watchdog: worker %u goes on, after %.0f ms", w->index,
-                   (double)(now - seen->since) / 1e6);
-        *seen = (struct watched){.beats = beats, .since = now, .cpu_ns = cpu_of(w)};
-    } else if (!seen->told && now - seen->since >= d->span_ns) {
-        seen->told = true;
-        tell(w, seen, now);
-    }
+    if (round || (credit != seen->credit && seen->told == KEPT))
+        tell_end(w, seen, now);
+    if (round || credit != seen->credit)
+        seen->task = instant_of(w, now);
+    if (round)
+        seen->pass = seen->task;
+    seen->beats = beats;
+    seen->credit = credit;
+    if (seen->told != NOTHING)
+        return;
+    if (now - seen->task.at >= d->span_ns)
+        tell(w, seen, true, now);
+    else if (now - seen->pass.at >= 2 * d->span_ns)
+        tell(w, seen, false, now);
 }
 
 /* ---- its life ---- */
@@ -179,7 +221,7 @@ static int make(struct rv_runtime *rt)
     pthread_cond_init(&d->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     for (unsigned i = 0; i < rt->count; i++)
-        d->watched[i].since = clock_now();
+        d->watched[i].pass.at = d->watched[i].task.at = clock_now();
     err = run_thread(&d->thread, watch, d);
     if (err < 0)
         free(d);

@@ -3,7 +3,8 @@
  * A thread that looks at all workers a few times in that span. A worker gets round: each pass
  * counts a beat. One that is awake and has not counted for the whole span is kept by the task that
  * runs there: a computation without rv_yield(), or a call that blocks its thread. It is told once,
- * and again when it is over.
+ * and again when it is over. Within a pass each resume takes of the worker's credit: where that has
+ * changed, it is not one task, but many that run long, and it is told so, a span later.
  *
  * What it reads belongs to others, who do not wait for it: it copies, looks whether the same
  * task still runs in the same pass, and only then believes what it copied. Nothing is sent to the

@@ -37,6 +37,7 @@
 #endif
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
+void __sanitizer_syscall_pre_impl_close(long fd); /* gcc has no header for it */
 #endif
 #if defined(__has_include)
 #if __has_include(<valgrind/memcheck.h>)
@@ -163,6 +164,16 @@ static inline void sanitize_written(void *buf, size_t len)
 #endif
     (void)buf;
     (void)len;
+}
+
+/* The kernel is told to close it, and not by close(2). TSan remembers who made which descriptor:
+ * who gets the number next, on another thread, would seem to race with that. */
+static inline void sanitize_close(int fd)
+{
+#ifdef __SANITIZE_THREAD__
+    __sanitizer_syscall_pre_impl_close(fd);
+#endif
+    (void)fd;
 }
 
 #endif
