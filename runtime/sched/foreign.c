@@ -98,7 +98,7 @@ static void arrive(struct message *m)
         return;
     }
     r->how |= RECORD_POSTED;
-    record_queue(w, r);
+    record_queue(w, &w->root, r);
 }
 
 /* ---- posting ---- */
