@@ -34,6 +34,7 @@ struct load_spec {
 struct load_window {
     uint64_t messages, wall_ns, server_ns;
     double p50_us, p99_us, p999_us;
+    double jain; /* of the connections' shares: 1, all were served alike */
 };
 
 struct load;
