@@ -112,6 +112,16 @@ struct load *load_open(const struct load_spec *spec)
     return load;
 }
 
+void load_close(struct load *load)
+{
+    for (unsigned i = 0; i < load->spec.connections; i++)
+        close(load->clients[i].fd);
+    close(load->epoll);
+    free(load->messages);
+    free(load->clients);
+    free(load);
+}
+
 /* ---- a window ---- */
 
 static bool send_messages(struct load *load, struct client *client, unsigned count, uint64_t now_ns)
