@@ -100,6 +100,7 @@ void spread_send(struct worker *to, struct record *r)
     struct worker *w = worker_self;
 
     if (to == w) {
+        ASSERT(!(r->how & RECORD_SPREAD)); /* that is counted with the others */
         record_keep(w, r);
         return;
     }
@@ -124,13 +125,14 @@ static uint32_t load_of(const struct worker *w)
     return __atomic_load_n(&w->load, __ATOMIC_RELAXED);
 }
 
-/* Who has the fewest. Each deal brings the two nearer by two. */
+/* Who has the fewest. Each deal brings the two nearer by two. One's own word is a pass old, and
+ * may be less than `mine`: nobody deals to himself. */
 static void set_deal(struct worker *w, uint32_t mine)
 {
     uint32_t least = mine;
 
     for (unsigned i = 0; i < w->rt->count; i++) {
-        if (load_of(w->rt->workers[i]) < least) {
+        if (i != w->index && load_of(w->rt->workers[i]) < least) {
             least = load_of(w->rt->workers[i]);
             w->least = i;
         }
