@@ -198,7 +198,7 @@ static inline struct task *record_start(struct worker *w, bool oldest)
     bool was_exhausted = pool->exhausted;
     struct task *t = NULL;
 
-    if (__builtin_expect(w->deal_left != 0, 0) && spread_deal(w, r))
+    if (__builtin_expect(w->spread_count != 0, 0) && w->deal_left && spread_deal(w, r))
         return NULL;
     if (__builtin_expect(w->started < w->started_room, 1) || record_reserve(w))
         t = (struct task *)stack_take(pool);

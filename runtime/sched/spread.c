@@ -109,17 +109,6 @@ void spread_send(struct worker *to, struct record *r)
     worker_post(to, &r->message);
 }
 
-bool spread_deal(struct worker *w, struct record *r)
-{
-    if (!(r->how & RECORD_SPREAD))
-        return false;
-    w->deal_left--;
-    w->bypassed = 0;
-    record_unqueue(w, r);
-    spread_send(w->rt->workers[w->least], r);
-    return true;
-}
-
 static uint32_t load_of(const struct worker *w)
 {
     return __atomic_load_n(&w->load, __ATOMIC_RELAXED);
@@ -141,15 +130,30 @@ static void set_deal(struct worker *w, uint32_t mine)
     w->deal_left = mine > least ? (mine - least + 1) / 2 : 0;
 }
 
+/* Who looks after the others does so at the first record that it would start in a pass: a server's
+ * come one by one, each from a task that the pass began with, and mostly there is none. */
+bool spread_deal(struct worker *w, struct record *r)
+{
+    if (!(r->how & RECORD_SPREAD))
+        return false;
+    if (w->deal_left == DEAL_UNKNOWN)
+        set_deal(w, w->load);
+    if (w->deal_left == 0)
+        return false;
+    w->deal_left--;
+    w->bypassed = 0;
+    record_unqueue(w, r);
+    spread_send(w->rt->workers[w->least], r);
+    return true;
+}
+
 void spread_look(struct worker *w)
 {
     uint32_t load = (uint32_t)(fds_waiting(w->kernel) + w->kernel->under_way);
 
     if (w->spread_count == 0 && shelf_count(&w->shelf))
         (void)fetch(w, 1);
-    w->deal_left = 0;
-    if (w->spread_count && load > DEAL_SLACK)
-        set_deal(w, load);
+    w->deal_left = load > DEAL_SLACK ? DEAL_UNKNOWN : 0;
     if (load != load_of(w)) /* others look at this line */
         __atomic_store_n(&w->load, load, __ATOMIC_RELAXED);
 }

@@ -29,11 +29,13 @@ enum {
     DEAL_SLACK = 4,
 };
 
+#define DEAL_UNKNOWN UINT32_MAX /* worker.deal_left: nobody asked yet in this pass */
+
 int spread_open(struct worker *w); /* 0 or -ENOMEM */
 void spread_close(struct worker *w);
 
-/* At the beginning of a pass: is there a record on the shelf that nobody else starts? And who has
- * the fewest tasks? */
+/* At the beginning of a pass: is there a record on the shelf that nobody else starts? And how many
+ * tasks are here, for whoever deals. */
 void spread_look(struct worker *w);
 
 /* Takes from others: true, there is something to start. */
