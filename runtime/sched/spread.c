@@ -114,6 +114,13 @@ static uint32_t load_of(const struct worker *w)
     return __atomic_load_n(&w->load, __ATOMIC_RELAXED);
 }
 
+/* It will take what it is sent soon: it sleeps, or its pass is not old. */
+static bool gets_round(const struct worker *w, const struct worker *other)
+{
+    return w->now - __atomic_load_n(&other->began, __ATOMIC_RELAXED) < KEPT_NS ||
+           inbox_parked(&other->inbox);
+}
+
 /* Who has the fewest. Each deal brings the two nearer by two. One's own word is a pass old, and
  * may be less than `mine`: nobody deals to himself. */
 static void set_deal(struct worker *w, uint32_t mine)
@@ -121,8 +128,10 @@ static void set_deal(struct worker *w, uint32_t mine)
     uint32_t least = mine;
 
     for (unsigned i = 0; i < w->rt->count; i++) {
-        if (i != w->index && load_of(w->rt->workers[i]) < least) {
-            least = load_of(w->rt->workers[i]);
+        const struct worker *other = w->rt->workers[i];
+
+        if (i != w->index && load_of(other) < least && gets_round(w, other)) {
+            least = load_of(other);
             w->least = i;
         }
     }

@@ -222,6 +222,7 @@ void worker_loop(struct worker *w)
         w->credit = PASS_CREDIT;
         remember_oldest(w);
         __atomic_store_n(&w->beats, w->beats + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&w->began, w->now, __ATOMIC_RELAXED);
         if (w->rt->count > 1)
             spread_look(w);
         if (__builtin_expect(w->kernel->choose != NULL, 0))
