@@ -59,9 +59,9 @@ static void must(bool good, const char *what)
         bench_die("%s: the server does not serve", what);
 }
 
-static double stuck_percent(const struct histogram *h)
+static double stuck_percent(const struct paced *load, const struct histogram *h)
 {
-    return (double)histogram_above(h, HOG_MS * MS / 2) * 100 / HALF;
+    return (double)paced_slow(load, h, HOG_MS * MS / 2) * 100 / HALF;
 }
 
 /* A fresh server: who came before tells where the next go. */
@@ -84,10 +84,10 @@ static void run(enum many_accept how, double *value)
     value[CALM_P999] = histogram_us(&calm, 0.999) / 1e3;
     value[BEFORE_P50] = histogram_us(&before, 0.5) / 1e3;
     value[BEFORE_P999] = histogram_us(&before, 0.999) / 1e3;
-    value[BEFORE_STUCK] = stuck_percent(&before);
+    value[BEFORE_STUCK] = stuck_percent(load, &before);
     value[AFTER_P50] = histogram_us(&after, 0.5) / 1e3;
     value[AFTER_P999] = histogram_us(&after, 0.999) / 1e3;
-    value[AFTER_STUCK] = stuck_percent(&after);
+    value[AFTER_STUCK] = stuck_percent(load, &after);
     paced_close(load);
     many_stop(&server);
 }

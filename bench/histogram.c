@@ -49,12 +49,3 @@ double histogram_us(const struct histogram *h, double share)
     }
     return 0;
 }
-
-uint64_t histogram_above(const struct histogram *h, uint64_t ns)
-{
-    uint64_t above = 0;
-
-    for (unsigned i = step_of(ns); i < ALL; i++)
-        above += h->count[i];
-    return above;
-}

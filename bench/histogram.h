@@ -14,7 +14,5 @@ void histogram_add(struct histogram *h, uint64_t ns);
 uint64_t histogram_total(const struct histogram *h);
 /* What `share` of all are not above: 0.5 is the median. 0 where there are none. */
 double histogram_us(const struct histogram *h, double share);
-/* How many took that long or longer. */
-uint64_t histogram_above(const struct histogram *h, uint64_t ns);
 
 #endif

@@ -23,7 +23,8 @@ struct light {
     int fd;
     bool under_way;
     unsigned got;
-    uint64_t due_ns; /* of the next request, or of the one under way */
+    uint64_t due_ns;   /* of the next request, or of the one under way */
+    uint64_t worst_ns; /* it took */
     struct histogram *latency;
 };
 
@@ -95,8 +96,19 @@ bool paced_connect(struct paced *p, unsigned count, struct histogram *latency)
 
 void paced_count_in(struct paced *p, struct histogram *latency)
 {
-    for (unsigned i = 0; i < p->count; i++)
+    for (unsigned i = 0; i < p->count; i++) {
         p->lights[i].latency = latency;
+        p->lights[i].worst_ns = 0;
+    }
+}
+
+unsigned paced_slow(const struct paced *p, const struct histogram *latency, uint64_t ns)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < p->count; i++)
+        count += p->lights[i].latency == latency && p->lights[i].worst_ns > ns;
+    return count;
 }
 
 static bool send_request(struct paced *p, struct light *l)
@@ -129,6 +141,7 @@ static bool take_reply(struct paced *p, struct light *l)
 {
     char reply[BYTES];
     ssize_t n = recv(l->fd, reply, BYTES - l->got, MSG_DONTWAIT);
+    uint64_t took_ns;
 
     if (n < 0 && errno == EAGAIN)
         return true;
@@ -140,7 +153,9 @@ static bool take_reply(struct paced *p, struct light *l)
     l->got = 0;
     l->under_way = false;
     p->under_way--;
-    histogram_add(l->latency, bench_now_ns() - l->due_ns);
+    took_ns = bench_now_ns() - l->due_ns;
+    histogram_add(l->latency, took_ns);
+    l->worst_ns = took_ns > l->worst_ns ? took_ns : l->worst_ns;
     l->due_ns += p->interval_ns;
     return true;
 }

@@ -100,9 +100,14 @@ static bool run(int epoll, const struct sockaddr_in *at, unsigned at_once, uint6
 
         if (n == 0 || (n < 0 && errno != EINTR))
             return false;
-        for (int i = 0; i < n; i++)
-            if (!take(epoll, at, events[i].data.ptr, end_ns, out))
+        for (int i = 0; i < n; i++) {
+            errno = 0;
+            if (!take(epoll, at, events[i].data.ptr, end_ns, out)) {
+                bench_note("request %lu: %s", (unsigned long)out->requests,
+                           errno ? strerror(errno) : "a wrong echo");
                 return false;
+            }
+        }
     }
     return true;
 }

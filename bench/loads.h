@@ -35,8 +35,11 @@ void paced_close(struct paced *p);
  * accept them: their first request says how long that took. */
 bool paced_connect(struct paced *p, unsigned count, struct histogram *latency);
 
-/* From here on all connections that there are count in `latency`. Nothing is under way. */
+/* From here on all connections that there are count in `latency`, anew. Nothing is under way. */
 void paced_count_in(struct paced *p, struct histogram *latency);
+
+/* The connections that count in `latency` of which one took longer than that. */
+unsigned paced_slow(const struct paced *p, const struct histogram *latency, uint64_t ns);
 
 /* Requests go out as they are due, for span_ns. */
 bool paced_run(struct paced *p, uint64_t span_ns);
