@@ -11,12 +11,12 @@
  *   S_1000_jain_placed       how alike the workers' numbers of connections are (bench.h)
  *   S_1000_jain_workers      how alike the numbers of requests that they served are
  *   S_1000_jain_connections  the same of the connections
- * and for w1 and w2 also with 50. short_S_...: connect, one request, close, 64 at a time. w2_N_speedup
- * is the rate of w2 over that of w1, round by round.
+ * and for w1 and w2 also with 50. short_S_...: connect, one request, close, 64 at a time.
+ * w2_N_speedup is the rate of w2 over that of w1, round by round.
  *
  * The load is this process, on one thread. All take turns, and none is kept to a CPU: on two cores
- * the load has what the server's workers leave it, so that the rates of two and more workers say how
- * little the server takes, and not how fast it could be.
+ * the load has what the server's workers leave it, so that the rates of two and more workers say
+ * how little the server takes, and not how fast it could be.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -11,7 +11,8 @@
  *   on_spinning, on_asleep       rv_on() of an empty function, as above
  *   call_spinning, call_asleep   rv_runtime_call() of one, from a plain thread
  *
- * Batons are made of sched/waiter.h, as sync's objects are. What was called is counted where it ran.
+ * Batons are made of sched/waiter.h, as sync's objects are. What was called is counted where it
+ * ran.
  */
 #include <errno.h>
 #include <linux/futex.h>

@@ -4,8 +4,8 @@
  *                          worker and on two
  * skynet1m_speedup         the first over the second, round by round
  * fan_N_w1, _w2, _speedup  the same for one spread group of tasks that compute for N µs each
- * spawn_plain_w1, _w2      ns for a plain group opened, one rv_go, the group closed, in a runtime of
- *                          one worker, and of two where the other one has nothing to do
+ * spawn_plain_w1, _w2      ns for a plain group opened, one rv_go, the group closed, in a runtime
+ *                          of one worker, and of two where the other one has nothing to do
  * spawn_spread_w1, _w2     the same for a spread group
  * spawn_spread_ratio       spread over plain on one worker: the price of writing rv_spread_open()
  * batch_plain_w2, batch_spread_w2
