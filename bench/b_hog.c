@@ -92,6 +92,15 @@ static void run(enum many_accept how, double *value)
     many_stop(&server);
 }
 
+static bool wanted(void)
+{
+    for (unsigned w = 0; w < BENCH_COUNT(ways); w++)
+        for (int f = 0; f < FIGURES; f++)
+            if (bench_wanted(rows[w][f].name))
+                return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     double value[FIGURES];
@@ -105,6 +114,8 @@ int main(int argc, char **argv)
         for (int f = 0; f < FIGURES; f++)
             bench_row_open(&rows[w][f], figures[f].unit, "hog_%s_%s", ways[w].name,
                            figures[f].name);
+    if (!wanted())
+        return 0;
     runs = bench_runs(5);
     for (unsigned round = 0; round <= runs; round++)
         for (unsigned w = 0; w < BENCH_COUNT(ways); w++) {
