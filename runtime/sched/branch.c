@@ -20,6 +20,7 @@ static size_t to_give_back(const struct branch *b)
 
 static void send_up(struct branch *b)
 {
+    list_remove(&b->unsaid);
     b->up_away = true;
     b->word.joined = b->joined;
     b->joined = 0;
@@ -217,6 +218,7 @@ static void branch_open(struct branch *b, struct worker *w, rv_group *parent)
     b->group.closing = true; /* whenever it is empty it is over */
     b->group.fenv = __atomic_load_n(&parent->fenv, __ATOMIC_RELAXED);
     b->group.stacks = w->default_stacks;
+    list_init(&b->unsaid);
 }
 
 static struct branch *branch_new(struct worker *w, rv_group *parent)
@@ -248,8 +250,14 @@ struct branch *branch_for(struct worker *w, rv_group *parent)
         return b;
     b = branch_new(w, parent);
     if (b)
-        say(b);
+        list_push_back(&w->unsaid, &b->unsaid);
     return b;
+}
+
+void branch_say_new(struct worker *w)
+{
+    while (!list_empty(&w->unsaid))
+        send_up(CONTAINER(w->unsaid.next, struct branch, unsaid));
 }
 
 /* Goes out from the task, past workers: all that it is inside of stays open as long as it runs. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "kernel/fds.h"
+#include "sched/branch.h"
 #include "sched/record.h"
 #include "sched/runtime.h"
 #include "sched/spread.h"
@@ -159,7 +160,10 @@ static void fire_timers(struct worker *w)
 /* Before a step that could wait: others may have work, and want back what is theirs. */
 static void look_around(struct worker *w)
 {
-    if (w->rt->count == 1 || !idle(w))
+    if (w->rt->count == 1)
+        return;
+    branch_say_new(w);
+    if (!idle(w))
         return;
     if (w->returning)
         spread_return_all(w);

@@ -92,6 +92,7 @@ struct worker {
     struct message stop, drain, leave;       /* each is sent once */
     struct branch *branches[BRANCH_BUCKETS]; /* groups of others, of which tasks are here */
     struct slab branch_slab;
+    struct link unsaid;      /* branches of which home has yet to hear */
     struct returns *returns; /* by worker: its records, that have started here */
     uint32_t returning;      /* how many these are */
     uint32_t deal_left;      /* of this pass: so many spread records go to `least` */
