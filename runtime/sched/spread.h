@@ -9,9 +9,9 @@
  * worker with well more tasks that wait for the world (descriptors, operations) than the one that
  * has the fewest, by an eighth and DEAL_SLACK, sends it records instead of starting them. Otherwise
  * a server whose connections come one by one would keep them all: it is idle itself when one
- * comes, and a started task does not move. Computations, and who waits for those, do not count. Who is
- * awake and has not got round for KEPT_NS is passed over: a task keeps it, it has few because it takes
- * none, and what it is sent waits until that task ends.
+ * comes, and a started task does not move. Computations, and who waits for those, do not count.
+ * Who is awake and has not got round for KEPT_NS is passed over: a task keeps it, and it has few
+ * because it takes none.
  *
  * With somebody asleep nothing is kept: all that a worker does not start at once goes to the shelf,
  * at the spawn. With everybody busy, PRIVATE_MOST are out of the others' reach for as long as a
