@@ -144,6 +144,7 @@ struct worker *worker_new(struct rv_runtime *rt, unsigned index)
     w->index = index;
     list_init(&w->records);
     list_init(&w->spread);
+    list_init(&w->unsaid);
     shelf_init(&w->shelf); /* others may look at it, or call, before its thread runs */
     slab_init(&w->record_slab, RECORD_BYTES);
     slab_init(&w->record_copy_slab, RECORD_BYTES + RECORD_COPY_SMALL);
