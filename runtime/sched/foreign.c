@@ -103,11 +103,20 @@ static void arrive(struct message *m)
 
 /* ---- posting ---- */
 
+/* In turn, but passing over those that have not taken yet what they were sent: one of them may be
+ * kept by a task. With all of them full of mail it is in turn. */
 static struct worker *pick(struct rv_runtime *rt)
 {
     static __thread unsigned turn;
 
-    return rt->workers[turn++ % rt->count];
+    turn++;
+    for (unsigned i = 0; i < rt->count; i++) {
+        struct worker *w = rt->workers[(turn + i) % rt->count];
+
+        if (!inbox_called(&w->inbox) || inbox_parked(&w->inbox))
+            return w;
+    }
+    return rt->workers[turn % rt->count];
 }
 
 static int send_post(struct rv_runtime *rt, struct post *p)

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sched/group.h"
 #include "sched/life.h"
@@ -75,6 +76,7 @@ static void *worker_thread(void *arg)
     pthread_setname_np(pthread_self(), name);
     if (w->rt->settings->pin_workers)
         cpus_pin(&w->rt->cpus, w->index);
+    w->tid = gettid();
     err = worker_start(w);
     if (err == 0)
         worker_self = w;
@@ -206,6 +208,7 @@ static int run_here(struct rv_runtime *rt, rv_fn *fn, void *arg)
     if (err < 0)
         return err;
     w->thread = pthread_self();
+    w->tid = gettid();
     life_block_sigpipe(&before);
     worker_self = w;
     err = run_with_others(rt, fn, arg);

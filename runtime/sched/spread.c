@@ -48,7 +48,7 @@ bool spread_fetch(struct worker *w)
     return fetch(w, PRIVATE_BATCH) > 0;
 }
 
-void spread_add(struct worker *w, struct record *r)
+static void keep(struct worker *w, struct record *r)
 {
     list_push_front(&w->spread, &r->link);
     w->spread_count++;
@@ -141,19 +141,33 @@ static void set_deal(struct worker *w, uint32_t mine)
 
 /* Who looks after the others does so at the first record that it would start in a pass: a server's
  * come one by one, each from a task that the pass began with, and mostly there is none. */
-bool spread_deal(struct worker *w, struct record *r)
+static bool has_to_deal(struct worker *w)
 {
-    if (!(r->how & RECORD_SPREAD))
-        return false;
     if (w->deal_left == DEAL_UNKNOWN)
         set_deal(w, w->load);
     if (w->deal_left == 0)
         return false;
     w->deal_left--;
+    return true;
+}
+
+bool spread_deal(struct worker *w, struct record *r)
+{
+    if (!(r->how & RECORD_SPREAD) || !has_to_deal(w))
+        return false;
     w->bypassed = 0;
     record_unqueue(w, r);
     spread_send(w->rt->workers[w->least], r);
     return true;
+}
+
+/* What would be dealt anyway goes at once: from the shelf an idle worker would be called in vain. */
+void spread_add(struct worker *w, struct record *r)
+{
+    if (w->deal_left && has_to_deal(w))
+        spread_send(w->rt->workers[w->least], r);
+    else
+        keep(w, r);
 }
 
 void spread_look(struct worker *w)
@@ -247,7 +261,7 @@ void spread_arrive(struct message *m)
         return;
     }
     if (r->how & RECORD_SPREAD) {
-        spread_add(w, r);
+        keep(w, r);
         return;
     }
     record_keep(w, r);

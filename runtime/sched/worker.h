@@ -85,9 +85,10 @@ struct worker {
 
     struct rv_runtime *rt;
     unsigned index;
-    pthread_t thread; /* but of worker 0 */
-    bool asleep;      /* it has said so, and is counted: runtime.c */
-    bool hopeless;    /* likewise */
+    pthread_t thread;
+    pid_t tid;
+    bool asleep;   /* it has said so, and is counted: runtime.c */
+    bool hopeless; /* likewise */
     bool stopping, drained, leaving;
     struct message stop, drain, leave;       /* each is sent once */
     struct branch *branches[BRANCH_BUCKETS]; /* groups of others, of which tasks are here */
