@@ -161,7 +161,7 @@ bool spread_deal(struct worker *w, struct record *r)
     return true;
 }
 
-/* What would be dealt anyway goes at once: from the shelf an idle worker would be called in vain. */
+/* What would be dealt anyway goes at once: from the shelf it would call an idle worker in vain. */
 void spread_add(struct worker *w, struct record *r)
 {
     if (w->deal_left && has_to_deal(w))
