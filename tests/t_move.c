@@ -18,7 +18,7 @@ static int check_worker(void *arg)
     return (int)should + 10;
 }
 
-WORKERS_TASK(rv_on_runs_there_and_the_caller_goes_on_where_it_was)
+TEST_WORKERS(rv_on_runs_there_and_the_caller_goes_on_where_it_was)
 {
     CHECK_EQ(rv_workers(), WORKERS);
     for (unsigned i = 0; i < 20 * WORKERS; i++) {
@@ -35,7 +35,7 @@ static int give_back(void *arg)
     return *(int *)arg;
 }
 
-WORKERS_TASK(rv_on_returns_what_its_function_does)
+TEST_WORKERS(rv_on_returns_what_its_function_does)
 {
     int results[] = {0, 1, 17, INT32_MAX, -EPIPE, -ECANCELED, -ETIMEDOUT, -1, INT32_MIN};
 
@@ -59,7 +59,7 @@ static int go_round(void *arg)
     return below + 1;
 }
 
-WORKERS_TASK(rv_on_within_rv_on_comes_back_the_same_way)
+TEST_WORKERS(rv_on_within_rv_on_comes_back_the_same_way)
 {
     CHECK_EQ(go_round((void *)50), 50);
     return 0;
@@ -74,7 +74,7 @@ static int cross(void *arg)
     return 0;
 }
 
-WORKERS_TASK(calls_in_both_directions_at_once_do_not_hold_each_other)
+TEST_WORKERS(calls_in_both_directions_at_once_do_not_hold_each_other)
 {
     rv_group g;
 
@@ -86,14 +86,14 @@ WORKERS_TASK(calls_in_both_directions_at_once_do_not_hold_each_other)
 }
 
 /* Each worker sleeps but for one, and that is another one all the time. */
-WORKERS_TASK(workers_that_wait_for_each_others_messages_alone_are_no_deadlock)
+TEST_WORKERS(workers_that_wait_for_each_others_messages_alone_are_no_deadlock)
 {
     for (int i = 0; i < SCALED(20000, 2000); i++)
         CHECK_EQ(go_round((void *)(intptr_t)(1 + i % 7)), 1 + i % 7);
     return 0;
 }
 
-WORKERS_TASK(a_deadline_passes_through_rv_on)
+TEST_WORKERS(a_deadline_passes_through_rv_on)
 {
     for (unsigned i = 0; i < WORKERS; i++)
         CHECK_EQ(WITHIN(5 * RV_MS, rv_on(i, sleep_for_ever, NULL)), -ETIMEDOUT);
@@ -108,7 +108,7 @@ static int call_a_sleeper(void *arg)
     return -ECANCELED;
 }
 
-WORKERS_TASK(a_cancel_passes_through_rv_on)
+TEST_WORKERS(a_cancel_passes_through_rv_on)
 {
     rv_group g;
 
@@ -139,7 +139,7 @@ static int call_a_finisher(void *arg)
     return 0;
 }
 
-WORKERS_TASK(the_result_wins_over_a_cancel_that_rv_on_was_in)
+TEST_WORKERS(the_result_wins_over_a_cancel_that_rv_on_was_in)
 {
     rv_group g;
 
@@ -152,7 +152,7 @@ WORKERS_TASK(the_result_wins_over_a_cancel_that_rv_on_was_in)
     return rv_group_close(&g, 0);
 }
 
-WORKERS_TASK(in_a_cancelled_scope_rv_on_runs_nothing)
+TEST_WORKERS(in_a_cancelled_scope_rv_on_runs_nothing)
 {
     rv_scope s;
 
@@ -173,7 +173,7 @@ static int count_there(void *arg)
     return 0;
 }
 
-WORKERS_TASK(rv_go_on_starts_its_task_there_in_a_group_of_any_kind)
+TEST_WORKERS(rv_go_on_starts_its_task_there_in_a_group_of_any_kind)
 {
     for (int i = 1; i <= 100; i++) {
         rv_group g;
@@ -209,13 +209,13 @@ TEST(with_one_worker_rv_on_is_a_task_like_others)
     CHECK_EQ(rv_run(with_one, NULL, &one), 0);
 }
 
-WORKERS_DIES(rv_on_of_a_worker_that_is_not_there_is_named,
-             "rv_on: there is no worker 4: there are 4, from 0 on")
+TEST_WORKERS_DIES(rv_on_of_a_worker_that_is_not_there_is_named,
+                  "rv_on: there is no worker 4: there are 4, from 0 on")
 {
     return rv_on(WORKERS, check_worker, NULL);
 }
 
-WORKERS_DIES(and_rv_go_on_of_one, "rv_go_on: there is no worker 7: there are 4, from 0 on")
+TEST_WORKERS_DIES(and_rv_go_on_of_one, "rv_go_on: there is no worker 7: there are 4, from 0 on")
 {
     rv_group g;
 
@@ -224,12 +224,12 @@ WORKERS_DIES(and_rv_go_on_of_one, "rv_go_on: there is no worker 7: there are 4, 
     return rv_group_close(&g, 0);
 }
 
-WORKERS_DIES(rv_on_of_no_function_is_named, "rv_on: the function is NULL")
+TEST_WORKERS_DIES(rv_on_of_no_function_is_named, "rv_on: the function is NULL")
 {
     return rv_on(1, NULL, NULL);
 }
 
-WORKERS_DIES(and_rv_go_on_of_none, "rv_go_on: the function is NULL")
+TEST_WORKERS_DIES(and_rv_go_on_of_none, "rv_go_on: the function is NULL")
 {
     rv_group g;
 

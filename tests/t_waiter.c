@@ -167,7 +167,7 @@ static int pong(void *unused)
     return got;
 }
 
-WORKERS_TASK(two_tasks_of_two_workers_wake_each_other_and_no_wake_is_lost)
+TEST_WORKERS(two_tasks_of_two_workers_wake_each_other_and_no_wake_is_lost)
 {
     rv_group g;
 
@@ -284,7 +284,7 @@ static int keep_taking(void *seed)
     return 0;
 }
 
-WORKERS_TASK(tokens_from_all_workers_to_all_are_taken_once_or_are_still_there)
+TEST_WORKERS(tokens_from_all_workers_to_all_are_taken_once_or_are_still_there)
 {
     rv_group g;
 

@@ -127,7 +127,7 @@ static void prepare(struct worker *w)
     w->tasks_max = s->tasks_max == SIZE_MAX ? SIZE_MAX : (s->tasks_max - 1) / w->rt->count + 1;
     w->verify_at = w->trim_at = RV_NEVER;
     w->id_step = w->rt->count;
-    w->last_id = w->index ? w->index - w->id_step : 0;
+    w->last_id = w->index + 1 - w->id_step; /* the first one of all is 1 */
     timers_init(&w->timers);
 }
 
