@@ -3,7 +3,10 @@
  * Deadlock. A worker that goes to sleep without a timer, a descriptor or an operation to be woken
  * by counts itself as hopeless, after it has said that it is asleep. The last one to do so looks at
  * all inboxes: if all are still asleep, and no other thread knows of the runtime, nobody is left
- * who could send a message. Had one been sent before, its receiver's inbox would say so.
+ * who could send a message. Had one been sent before, its receiver's inbox would say so. It looks
+ * at one after the other, and meanwhile one whom a message had woken could send another to where it
+ * has looked, and sleep again; so the count also tells that somebody woke, and is compared at the
+ * end.
  */
 #include "sched/runtime.h"
 
@@ -17,6 +20,9 @@
 #include "sched/scope.h"
 #include "sched/spread.h"
 #include "sched/watchdog.h"
+
+/* In rt->hopeless, above the count: how often one of them woke. */
+#define HOPELESS_WOKE (UINT64_C(1) << 32)
 
 /* ---- messages ---- */
 
@@ -37,7 +43,7 @@ static void awake(struct worker *w)
     idlers_heed(&w->rt->idlers);
     if (w->hopeless) {
         w->hopeless = false;
-        __atomic_fetch_sub(&w->rt->hopeless, 1, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&w->rt->hopeless, HOPELESS_WOKE - 1, __ATOMIC_SEQ_CST);
     }
     if (d)
         watchdog_wake(d);
@@ -89,9 +95,11 @@ static bool all_asleep(const struct rv_runtime *rt)
 static void say_hopeless(struct worker *w)
 {
     struct rv_runtime *rt = w->rt;
+    uint64_t now = __atomic_add_fetch(&rt->hopeless, 1, __ATOMIC_SEQ_CST);
 
     w->hopeless = true;
-    if (__atomic_add_fetch(&rt->hopeless, 1, __ATOMIC_SEQ_CST) == rt->count && all_asleep(rt))
+    if (now % HOPELESS_WOKE == rt->count && all_asleep(rt) &&
+        __atomic_load_n(&rt->hopeless, __ATOMIC_SEQ_CST) == now)
         runtime_break_up(w, "deadlock: all tasks asleep, nothing pending");
 }
 
