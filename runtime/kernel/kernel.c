@@ -63,6 +63,7 @@ int kernel_open(struct kernel **out_k, const struct kernel_config *config)
     }
     memcpy((*out_k)->why, why, sizeof why);
     (*out_k)->bell = -1;
+    (*out_k)->share = config->share;
     err = fds_new(*out_k);
     if (err < 0) {
         (*out_k)->room->close(*out_k);

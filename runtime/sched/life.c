@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/fd_share.h"
 #include "kernel/fds.h"
 #include "sched/branch.h"
 #include "sched/spread.h"
+
+_Static_assert((int)WORKERS_MAX <= (int)FD_SHARE_WORKERS, "each worker has a number there");
 
 static __thread bool forked;
 
@@ -176,6 +179,7 @@ static int start_kernel(struct worker *w)
 
     if (err < 0)
         return err;
+    w->kernel->worker = w->index;
     err = stack_overflow_watch(&w->stacks, describe_stack);
     if (err < 0) {
         kernel_close(w->kernel);

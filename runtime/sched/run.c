@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/fd_share.h"
 #include "sched/group.h"
 #include "sched/life.h"
 #include "sched/record.h"
@@ -220,8 +221,13 @@ static int run_here(struct rv_runtime *rt, rv_fn *fn, void *arg)
 
 /* ---- the runtime ---- */
 
+/* What can be had without starting anything. */
 static int make_workers(struct rv_runtime *rt)
 {
+    if (rt->count > 1 && (rt->kernel.share = fd_share_new()) == NULL) {
+        report("cannot start: the workers' descriptors: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
     for (unsigned i = 0; i < rt->count; i++)
         if ((rt->workers[i] = worker_new(rt, i)) == NULL)
             return -ENOMEM;
@@ -271,6 +277,7 @@ int run_as(const char *call, const struct settings *settings, rv_fn *fn, void *a
     for (unsigned i = 0; i < rt->count && rt->workers[i]; i++)
         worker_free(rt->workers[i]);
     watchdog_free(rt);
+    fd_share_free(rt->kernel.share);
     free(rt);
     return err;
 }
