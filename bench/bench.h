@@ -65,6 +65,24 @@ struct bench_case {
 /* All wanted cases in turn: one round that is not counted, then `runs` that are. Prints them. */
 void bench_run(const struct bench_case *cases, size_t count, unsigned runs);
 
+/* Jain's index, of how alike n values are: (sum x)^2 / (n sum x^2); 1/n, one has all; 1, all have
+ * the same. */
+struct jain {
+    double count, sum, squares;
+};
+
+static inline void jain_add(struct jain *j, double x)
+{
+    j->count++;
+    j->sum += x;
+    j->squares += x * x;
+}
+
+static inline double jain_index(const struct jain *j)
+{
+    return j->squares > 0 ? j->sum * j->sum / (j->count * j->squares) : 0;
+}
+
 /* ---- clocks ---- */
 
 uint64_t bench_now_ns(void);

@@ -34,12 +34,14 @@ struct load_spec {
 struct load_window {
     uint64_t messages, wall_ns, server_ns;
     double p50_us, p99_us, p999_us;
+    double jain; /* of the connections' shares: 1, all were served alike */
 };
 
 struct load;
 
 /* Connects all, and checks on each that what comes back is what was sent. NULL: it did not. */
 struct load *load_open(const struct load_spec *spec);
+void load_close(struct load *load);
 
 /* From silence to silence: the first messages go out, replies are answered with new messages for
  * measure_ns, then what is under way comes home. Latencies are taken after warm_ns. False: a

@@ -9,8 +9,6 @@
  * date at its ticks only, several ms apart; that of a sleeping one is exact. So the server's
  * clock is read before the first message and after the last reply, when it sleeps, and all
  * messages between count.
- *
- * Latencies go into a histogram of 64 steps an octave: 1.6 % wide at worst.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -25,13 +23,11 @@
 
 #include "bench.h"
 #include "echo.h"
+#include "histogram.h"
 
 enum {
     DEPTH_MAX = 16,
     EVENTS = 512,
-    STEP_BITS = 6,
-    STEPS = 1 << STEP_BITS,
-    OCTAVES = 40,
     SILENCE_MS = 5000, /* a server that says nothing for so long has stopped */
 };
 
@@ -39,7 +35,8 @@ struct client {
     int fd;
     unsigned got; /* bytes of a reply that is not complete */
     unsigned under_way;
-    unsigned oldest; /* index into sent_ns of the next reply due */
+    unsigned oldest;  /* index into sent_ns of the next reply due */
+    uint64_t replies; /* in this window */
     uint64_t sent_ns[DEPTH_MAX];
 };
 
@@ -51,45 +48,8 @@ struct load {
     /* of the window that runs */
     bool stopping, latencies;
     uint64_t under_way, replies;
-    uint64_t histogram[OCTAVES * STEPS];
+    struct histogram histogram;
 };
-
-/* ---- histogram ---- */
-
-static unsigned step_of(uint64_t ns)
-{
-    unsigned octave;
-
-    if (ns < STEPS)
-        return (unsigned)ns;
-    octave = 63 - (unsigned)__builtin_clzll(ns) - STEP_BITS + 1;
-    if (octave >= OCTAVES)
-        return OCTAVES * STEPS - 1;
-    return octave * STEPS + (unsigned)((ns >> (octave - 1)) & (STEPS - 1));
-}
-
-static double step_us(unsigned step)
-{
-    unsigned octave = step / STEPS, rest = step % STEPS;
-
-    if (octave == 0)
-        return rest / 1e3;
-    return (double)((uint64_t)(STEPS + rest) << (octave - 1)) / 1e3;
-}
-
-static double percentile_us(const struct load *load, double share)
-{
-    uint64_t total = 0, seen = 0;
-
-    for (unsigned i = 0; i < OCTAVES * STEPS; i++)
-        total += load->histogram[i];
-    for (unsigned i = 0; i < OCTAVES * STEPS; i++) {
-        seen += load->histogram[i];
-        if (seen > 0 && (double)seen >= share * (double)total)
-            return step_us(i);
-    }
-    return 0;
-}
 
 /* ---- opening ---- */
 
@@ -152,6 +112,16 @@ struct load *load_open(const struct load_spec *spec)
     return load;
 }
 
+void load_close(struct load *load)
+{
+    for (unsigned i = 0; i < load->spec.connections; i++)
+        close(load->clients[i].fd);
+    close(load->epoll);
+    free(load->messages);
+    free(load->clients);
+    free(load);
+}
+
 /* ---- a window ---- */
 
 static bool send_messages(struct load *load, struct client *client, unsigned count, uint64_t now_ns)
@@ -187,10 +157,11 @@ static bool take_replies(struct load *load, struct client *client)
     now_ns = bench_now_ns();
     for (unsigned i = 0; i < complete; i++) {
         if (load->latencies)
-            load->histogram[step_of(now_ns - client->sent_ns[client->oldest])]++;
+            histogram_add(&load->histogram, now_ns - client->sent_ns[client->oldest]);
         client->oldest = (client->oldest + 1) % DEPTH_MAX;
     }
     client->under_way -= complete;
+    client->replies += complete;
     load->under_way -= complete;
     load->replies += complete;
     return load->stopping || send_messages(load, client, complete, now_ns);
@@ -209,6 +180,15 @@ static bool turn(struct load *load)
     return n > 0;
 }
 
+static double jain_of(const struct load *load)
+{
+    struct jain jain = {0};
+
+    for (unsigned i = 0; i < load->spec.connections; i++)
+        jain_add(&jain, (double)load->clients[i].replies);
+    return jain_index(&jain);
+}
+
 static uint64_t server_cpu_ns(const struct load *load)
 {
     struct timespec t;
@@ -224,11 +204,13 @@ bool load_run(struct load *load, uint64_t warm_ns, uint64_t measure_ns, struct l
 
     load->stopping = load->latencies = false;
     load->replies = 0;
-    memset(load->histogram, 0, sizeof load->histogram);
+    load->histogram = (struct histogram){0};
     start_ns = now_ns = bench_now_ns();
-    for (unsigned i = 0; i < load->spec.connections; i++)
+    for (unsigned i = 0; i < load->spec.connections; i++) {
+        load->clients[i].replies = 0;
         if (!send_messages(load, &load->clients[i], load->spec.depth, now_ns))
             return false;
+    }
     while (load->under_way > 0) {
         if (!turn(load))
             return false;
@@ -240,8 +222,9 @@ bool load_run(struct load *load, uint64_t warm_ns, uint64_t measure_ns, struct l
     out->server_ns = server_cpu_ns(load) - server_ns;
     out->wall_ns = now_ns - start_ns;
     out->messages = load->replies;
-    out->p50_us = percentile_us(load, 0.5);
-    out->p99_us = percentile_us(load, 0.99);
-    out->p999_us = percentile_us(load, 0.999);
+    out->jain = jain_of(load);
+    out->p50_us = histogram_us(&load->histogram, 0.5);
+    out->p99_us = histogram_us(&load->histogram, 0.99);
+    out->p999_us = histogram_us(&load->histogram, 0.999);
     return out->server_ns > 0;
 }

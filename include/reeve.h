@@ -173,7 +173,8 @@ RV_WAITS int rv_poll(int fd, short events); /* the events of poll(2) that are th
 RV_WAITS int rv_openat(int dir, const char *path, int flags, mode_t mode);
 RV_WAITS int rv_fsync(int fd);
 RV_WAITS int rv_fdatasync(int fd);
-/* Wakes whoever waits on fd with -EBADF, then closes; may switch, is never cancelled. */
+/* Wakes whoever waits on fd, on any worker, with -EBADF, then closes; may switch, is never
+ * cancelled. */
 int rv_close(int fd);
 
 /* These set up and never wait. They are here so that one program runs on every backend: where a

@@ -1,4 +1,4 @@
-/* t_branch.c: groups with tasks on several workers: joins and errors are what they are on one; and a
+/* t_branch.c: groups with tasks on several workers: joins and errors are as on one; and a
  * task spawns into whatever it is inside of, wherever that was opened. Cancels: t_branch_cancel.c.
  */
 #include "tests/workers.h"
@@ -27,7 +27,7 @@ static int spawn_some_and_end(void *unused)
     return 0;
 }
 
-WORKERS_TASK(a_close_waits_for_the_tasks_on_all_workers)
+TEST_WORKERS(a_close_waits_for_the_tasks_on_all_workers)
 {
     for (int i = 1; i <= 50; i++) {
         rv_group g;
@@ -59,7 +59,7 @@ static int fail_when_all_sleep(void *arg)
     return -(int)(intptr_t)arg;
 }
 
-WORKERS_TASK(the_first_error_cancels_tasks_of_all_workers_and_is_what_the_close_says)
+TEST_WORKERS(the_first_error_cancels_tasks_of_all_workers_and_is_what_the_close_says)
 {
     for (unsigned i = 0; i < WORKERS; i++) {
         rv_group g;
@@ -80,7 +80,7 @@ static int fail(void *arg)
 }
 
 /* Which of them is the first is open, but one of them is. */
-WORKERS_TASK(of_errors_on_all_workers_one_is_the_result)
+TEST_WORKERS(of_errors_on_all_workers_one_is_the_result)
 {
     for (int i = 0; i < 100; i++) {
         rv_group g;
@@ -95,7 +95,7 @@ WORKERS_TASK(of_errors_on_all_workers_one_is_the_result)
     return 0;
 }
 
-WORKERS_TASK(an_error_of_the_body_cancels_tasks_of_all_workers)
+TEST_WORKERS(an_error_of_the_body_cancels_tasks_of_all_workers)
 {
     rv_group g;
 
@@ -119,7 +119,7 @@ static int cancel_a_scope_of_its_own(void *unused)
     return -ECANCELED;
 }
 
-WORKERS_TASK(ecanceled_of_a_task_elsewhere_is_an_error_where_nothing_was_cancelled)
+TEST_WORKERS(ecanceled_of_a_task_elsewhere_is_an_error_where_nothing_was_cancelled)
 {
     rv_group g;
 
@@ -161,7 +161,7 @@ static int descend(void *arg)
     return rv_group_close(&g, 0);
 }
 
-WORKERS_TASK(a_task_spawns_into_the_outermost_group_from_workers_and_groups_away)
+TEST_WORKERS(a_task_spawns_into_the_outermost_group_from_workers_and_groups_away)
 {
     for (int i = 1; i <= SCALED(100, 20); i++) {
         rv_group g;
@@ -199,7 +199,7 @@ static int spawn_copies(void *arg)
     return rv_group_close(&g, 0);
 }
 
-WORKERS_TASK(so_it_does_with_copies_and_tries)
+TEST_WORKERS(so_it_does_with_copies_and_tries)
 {
     rv_group g;
 
@@ -226,7 +226,7 @@ static int fail_the_outermost(void *arg)
     return rv_group_close(&g, 0);
 }
 
-WORKERS_TASK(what_was_spawned_there_from_afar_fails_the_outermost_group_and_is_cancelled_with_it)
+TEST_WORKERS(what_was_spawned_there_from_afar_fails_the_outermost_group_and_is_cancelled_with_it)
 {
     for (uintptr_t depth = 0; depth < DEPTH; depth++) {
         rv_group g;
@@ -251,7 +251,7 @@ static int spawn_around(void *unused)
 }
 
 /* The same task's, opened before: it closes later, so it is there. */
-WORKERS_TASK(a_task_spawns_into_a_group_around_its_own_though_it_is_no_child_of_that)
+TEST_WORKERS(a_task_spawns_into_a_group_around_its_own_though_it_is_no_child_of_that)
 {
     rv_group g, inner;
 
@@ -299,8 +299,9 @@ static int spawn_there(void *unused)
     return 0;
 }
 
-WORKERS_DIES(who_is_not_inside_of_a_group_of_another_worker_cannot_spawn_into_it,
-             "rv_go: the group was opened on another worker, and this task is not inside of it")
+TEST_WORKERS_DIES(
+    who_is_not_inside_of_a_group_of_another_worker_cannot_spawn_into_it,
+    "rv_go: the group was opened on another worker, and this task is not inside of it")
 {
     return with_a_group_elsewhere(spawn_there);
 }
@@ -312,7 +313,7 @@ static int spawn_copy_there(void *unused)
     return rv_try_go_copy(shared, fail, "x", 1);
 }
 
-WORKERS_DIES(nor_can_it_try, "rv_try_go_copy: the group was opened on another worker")
+TEST_WORKERS_DIES(nor_can_it_try, "rv_try_go_copy: the group was opened on another worker")
 {
     return with_a_group_elsewhere(spawn_copy_there);
 }
@@ -325,7 +326,8 @@ static int spawn_on_there(void *unused)
     return 0;
 }
 
-WORKERS_DIES(nor_by_rv_go_on_not_even_to_where_it_is, "rv_go_on: the group was opened on another")
+TEST_WORKERS_DIES(nor_by_rv_go_on_not_even_to_where_it_is,
+                  "rv_go_on: the group was opened on another")
 {
     return with_a_group_elsewhere(spawn_on_there);
 }
@@ -338,7 +340,7 @@ WORKERS_DIES(nor_by_rv_go_on_not_even_to_where_it_is, "rv_go_on: the group was o
         call;                                  \
         return 0;                              \
     }                                          \
-    WORKERS_DIES(sentence, text)               \
+    TEST_WORKERS_DIES(sentence, text)          \
     {                                          \
         rv_group g;                            \
                                                \

@@ -23,7 +23,7 @@ static int all_sleep(void)
 
 /* ---- who cancels ---- */
 
-WORKERS_TASK(a_cancelled_group_ends_with_0_whatever_workers_its_tasks_are_on)
+TEST_WORKERS(a_cancelled_group_ends_with_0_whatever_workers_its_tasks_are_on)
 {
     rv_group g;
 
@@ -46,7 +46,7 @@ static int cancel_the_group(void *unused)
     return rv_sleep(RV_NEVER);
 }
 
-WORKERS_TASK(a_task_on_another_worker_cancels_its_group_and_is_cancelled_itself_at_once)
+TEST_WORKERS(a_task_on_another_worker_cancels_its_group_and_is_cancelled_itself_at_once)
 {
     rv_group g;
 
@@ -70,7 +70,7 @@ static int cancel_the_scope(void *unused)
     return rv_sleep(RV_NEVER);
 }
 
-WORKERS_TASK(so_does_one_that_cancels_a_scope_around_its_group)
+TEST_WORKERS(so_does_one_that_cancels_a_scope_around_its_group)
 {
     rv_scope s;
     rv_group g;
@@ -109,7 +109,7 @@ static int cancel_a_strangers_scope(void *unused)
     return rv_sleep(RV_US);
 }
 
-WORKERS_TASK(a_task_cancels_a_scope_of_another_worker_and_nothing_else)
+TEST_WORKERS(a_task_cancels_a_scope_of_another_worker_and_nothing_else)
 {
     for (unsigned i = 0; i < 100; i++) {
         rv_group g;
@@ -134,7 +134,7 @@ static int start_cancelled(void *unused)
     return err;
 }
 
-WORKERS_TASK(tasks_of_a_group_that_was_cancelled_before_they_started_start_cancelled)
+TEST_WORKERS(tasks_of_a_group_that_was_cancelled_before_they_started_start_cancelled)
 {
     enum { SPAWNED = 40 };
 
@@ -155,7 +155,7 @@ WORKERS_TASK(tasks_of_a_group_that_was_cancelled_before_they_started_start_cance
 }
 
 /* The records are on their way, or on a shelf, when it comes. */
-WORKERS_TASK(a_cancel_that_overtakes_tasks_on_their_way_reaches_each_of_them)
+TEST_WORKERS(a_cancel_that_overtakes_tasks_on_their_way_reaches_each_of_them)
 {
     enum { SPAWNED = 40 };
 
@@ -179,7 +179,7 @@ WORKERS_TASK(a_cancel_that_overtakes_tasks_on_their_way_reaches_each_of_them)
 
 /* ---- deadlines ---- */
 
-WORKERS_TASK(the_deadline_of_a_group_reaches_its_tasks_on_all_workers)
+TEST_WORKERS(the_deadline_of_a_group_reaches_its_tasks_on_all_workers)
 {
     rv_group g;
 
@@ -191,7 +191,7 @@ WORKERS_TASK(the_deadline_of_a_group_reaches_its_tasks_on_all_workers)
     return 0;
 }
 
-WORKERS_TASK(so_does_that_of_a_scope_around_it)
+TEST_WORKERS(so_does_that_of_a_scope_around_it)
 {
     rv_scope s;
     rv_group g;
@@ -205,7 +205,7 @@ WORKERS_TASK(so_does_that_of_a_scope_around_it)
     return 0;
 }
 
-WORKERS_TASK(a_deadline_that_was_over_at_the_opening_is_over_on_all_workers)
+TEST_WORKERS(a_deadline_that_was_over_at_the_opening_is_over_on_all_workers)
 {
     rv_group g;
 
@@ -283,7 +283,7 @@ static int finish_behind_a_shield(void *unused)
     return -ECANCELED;
 }
 
-WORKERS_TASK(a_shield_holds_a_cancel_from_another_worker_off_until_it_closes)
+TEST_WORKERS(a_shield_holds_a_cancel_from_another_worker_off_until_it_closes)
 {
     rv_group g;
 
@@ -323,7 +323,7 @@ static int accept_nobody(void *fd)
     return got;
 }
 
-WORKERS_TASK(hazard_53_a_cancel_from_another_worker_ends_waits_for_sockets_and_pipes)
+TEST_WORKERS(hazard_53_a_cancel_from_another_worker_ends_waits_for_sockets_and_pipes)
 {
     for (int i = 0; i < SCALED(50, 10); i++) {
         int sockets[2], pipe[2], listener;
@@ -348,6 +348,65 @@ WORKERS_TASK(hazard_53_a_cancel_from_another_worker_ends_waits_for_sockets_and_p
         close_both(pipe);
         CHECK_EQ(rv_close(listener), 0);
     }
+    return 0;
+}
+
+static int ends[2], bytes_read;
+
+static int read_on(void *unused)
+{
+    char byte;
+    ssize_t got;
+
+    (void)unused;
+    ADD(asleep);
+    while ((got = rv_read(ends[0], &byte, 1)) == 1)
+        bytes_read++;
+    return (int)got;
+}
+
+static int write_two(void *yields)
+{
+    CHECK_EQ(UNTIL(GET(asleep)), 0);
+    for (intptr_t i = (intptr_t)yields; i; i--)
+        CHECK_EQ(rv_yield(), 0);
+    CHECK_EQ(rv_write(ends[1], "ab", 2), 2);
+    return 0;
+}
+
+/* The cancel comes from the first worker, the bytes from the third, to the second. */
+static int race_bytes_with_a_cancel(int round)
+{
+    rv_group reader, writer;
+    char byte;
+
+    asleep = bytes_read = 0;
+    if (round % 2)
+        tcp_pair(ends);
+    else
+        MUST(rv_pipe(ends, 0));
+    rv_spread_open(&writer, RV_NEVER);
+    rv_go_on(&writer, 2, write_two, (void *)(intptr_t)(round % 5));
+    rv_spread_open(&reader, RV_NEVER);
+    rv_go_on(&reader, 1, read_on, NULL);
+    CHECK_EQ(UNTIL(GET(asleep)), 0);
+    for (int i = round % 7; i; i--)
+        CHECK_EQ(rv_yield(), 0);
+    rv_group_cancel(&reader);
+    CHECK_EQ(rv_group_close(&reader, 0), 0);
+    CHECK_EQ(rv_group_close(&writer, 0), 0);
+    CHECK(bytes_read <= 2);
+    while (bytes_read < 2 && WITHIN(LONG, rv_read(ends[0], &byte, 1)) == 1)
+        bytes_read++;
+    CHECK_EQ(bytes_read, 2);
+    close_both(ends);
+    return tap_failures;
+}
+
+TEST_WORKERS(hazard_53_what_was_read_when_the_cancel_came_is_not_lost)
+{
+    for (int i = 0; i < SCALED(300, 50) && race_bytes_with_a_cancel(i) == 0; i++)
+        ;
     return 0;
 }
 
@@ -411,7 +470,7 @@ static int storm(void *arg)
     return s->depth == STORM_DEPTH - 1 ? 0 : err;
 }
 
-WORKERS_TASK(a_thousand_trees_of_groups_end_however_they_are_cancelled)
+TEST_WORKERS(a_thousand_trees_of_groups_end_however_they_are_cancelled)
 {
     rv_group g;
 

@@ -1,5 +1,5 @@
-/* t_foreign.c: threads that run no tasks post functions to a runtime: each runs once, as a task with
- * its own copy of the argument; or wait for one, and have its result.
+/* t_foreign.c: threads that run no tasks post functions to a runtime: each runs once, as a task
+ * with its own copy of the argument; or wait for one, and have its result.
  */
 #include "tests/child.h"
 #include "tests/threads.h"

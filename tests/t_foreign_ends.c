@@ -1,5 +1,5 @@
-/* t_foreign_ends.c: how runtimes that other threads know begin and end: what is posted meanwhile ran
- * or was refused; what waits for ever is cancelled; nothing is left.
+/* t_foreign_ends.c: how runtimes that other threads know begin and end: what is posted meanwhile
+ * ran or was refused; what waits for ever is cancelled; nothing is left.
  */
 // LINK: -Wl,--wrap=realloc
 #include "tests/child.h"

@@ -1,5 +1,5 @@
-/* t_foreign_misuse.c: who may not call what beside a runtime dies at once, in words: a task that would
- * block its thread, a plain thread that makes a task's call, a post of nonsense.
+/* t_foreign_misuse.c: who may not call what beside a runtime dies at once, in words: a task that
+ * would block its thread, a plain thread that makes a task's call, a post of nonsense.
  */
 #include "tests/child.h"
 #include "tests/threads.h"

@@ -1,5 +1,5 @@
-/* t_limit_across.c: rv_group_limit of a group with tasks on several workers: never more than so many
- * at once, whoever spawns; who waits for room is served, or cancelled, and answered once.
+/* t_limit_across.c: rv_group_limit of a group with tasks on several workers: never more than so
+ * many at once, whoever spawns; who waits for room is served, or cancelled, and answered once.
  */
 #include "tests/workers.h"
 
@@ -46,7 +46,7 @@ static int spawn_into(rv_group *g, rv_fn *spawner)
     return rv_group_close(&spawners, 0);
 }
 
-WORKERS_TASK(no_more_tasks_than_the_limit_live_at_once_though_all_workers_spawn)
+TEST_WORKERS(no_more_tasks_than_the_limit_live_at_once_though_all_workers_spawn)
 {
     rv_group g;
 
@@ -76,7 +76,7 @@ static int spawn_copied_work(void *unused)
     return 0;
 }
 
-WORKERS_TASK(so_it_is_of_one_and_of_copied_arguments)
+TEST_WORKERS(so_it_is_of_one_and_of_copied_arguments)
 {
     rv_group g;
 
@@ -101,7 +101,7 @@ static int spawn_one_more(void *depth)
     return 0;
 }
 
-WORKERS_TASK(a_task_of_a_limited_group_spawns_the_next_on_another_worker)
+TEST_WORKERS(a_task_of_a_limited_group_spawns_the_next_on_another_worker)
 {
     for (int i = 1; i <= 20; i++) {
         rv_group g;
@@ -158,7 +158,7 @@ static int spawn_a_few(void *unused)
     return 0;
 }
 
-WORKERS_TASK(a_limited_group_ends_though_others_spawned_from_deep_inside)
+TEST_WORKERS(a_limited_group_ends_though_others_spawned_from_deep_inside)
 {
     rv_group g;
 
@@ -183,7 +183,7 @@ static int try_a_few(void *unused)
     return 0;
 }
 
-WORKERS_TASK(try_go_from_another_worker_says_eagain_and_the_group_ends_all_the_same)
+TEST_WORKERS(try_go_from_another_worker_says_eagain_and_the_group_ends_all_the_same)
 {
     rv_group g;
 
@@ -206,7 +206,7 @@ static int try_too_large(void *unused)
     return 0;
 }
 
-WORKERS_TASK(so_it_does_where_an_argument_was_too_large)
+TEST_WORKERS(so_it_does_where_an_argument_was_too_large)
 {
     rv_group g;
 
@@ -253,7 +253,7 @@ static int spawn_until_late(void *unused)
 }
 
 /* A place is never free. */
-WORKERS_TASK(a_spawn_from_another_worker_gives_up_when_its_scope_ends_and_fails_the_group)
+TEST_WORKERS(a_spawn_from_another_worker_gives_up_when_its_scope_ends_and_fails_the_group)
 {
     rv_group g;
     int err;
@@ -314,7 +314,7 @@ static void race_room_with_cancel(int round)
     check_no_branches();
 }
 
-WORKERS_TASK(places_that_become_free_and_a_cancel_cross_and_each_spawn_has_one_answer)
+TEST_WORKERS(places_that_become_free_and_a_cancel_cross_and_each_spawn_has_one_answer)
 {
     for (int i = 0; i < SCALED(500, 100); i++)
         race_room_with_cancel(i);
@@ -342,7 +342,7 @@ static int spawn_until_raised(void *unused)
     return 0;
 }
 
-WORKERS_TASK(a_limit_that_is_raised_lets_those_in_who_wait_on_other_workers)
+TEST_WORKERS(a_limit_that_is_raised_lets_those_in_who_wait_on_other_workers)
 {
     rv_group g, spawners;
 
@@ -364,7 +364,7 @@ WORKERS_TASK(a_limit_that_is_raised_lets_those_in_who_wait_on_other_workers)
 }
 
 /* What is there already counts; a worker that has some of it hears of the limit. */
-WORKERS_TASK(a_limit_that_is_said_late_counts_tasks_that_others_have_already)
+TEST_WORKERS(a_limit_that_is_said_late_counts_tasks_that_others_have_already)
 {
     rv_group g;
 

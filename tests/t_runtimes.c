@@ -166,12 +166,13 @@ static int make_trouble(void *arg)
 
 static int be_left_alone(void *arg)
 {
+    unsigned number = RUNS;
     rv_group g;
 
     (void)arg;
     rv_spread_open(&g, RV_NEVER);
     for (int i = 0; i < 50; i++)
-        rv_go(&g, note_child, &(unsigned){RUNS});
+        rv_go(&g, note_child, &number);
     for (int i = 0; i < 100; i++)
         CHECK_EQ(rv_sleep(100 * RV_US), 0);
     CHECK(!rv_cancelled());

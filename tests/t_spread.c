@@ -33,7 +33,7 @@ static int count_here(void *unused)
     return 0;
 }
 
-WORKERS_TASK(tasks_of_a_spread_group_run_on_more_than_one_worker)
+TEST_WORKERS(tasks_of_a_spread_group_run_on_more_than_one_worker)
 {
     int spawned = 0;
     rv_group g;
@@ -58,7 +58,7 @@ static int run_once(void *arg)
     return 0;
 }
 
-WORKERS_TASK(each_of_a_million_tasks_runs_once)
+TEST_WORKERS(each_of_a_million_tasks_runs_once)
 {
     int wrong = 0, err = 0;
     rv_group g;
@@ -93,7 +93,7 @@ static int tree(void *arg)
     return rv_group_close(&g, 0);
 }
 
-WORKERS_TASK(a_tree_of_spread_groups_has_all_its_leaves)
+TEST_WORKERS(a_tree_of_spread_groups_has_all_its_leaves)
 {
     enum { DEPTH = SCALED(5, 3), NODES = SCALED(111111, 1111) };
 
@@ -123,7 +123,7 @@ static int open_a_plain_one(void *unused)
     return rv_group_close(&g, 0);
 }
 
-WORKERS_TASK(what_a_task_spawns_in_a_plain_group_stays_on_its_worker)
+TEST_WORKERS(what_a_task_spawns_in_a_plain_group_stays_on_its_worker)
 {
     rv_group g;
 
@@ -235,7 +235,7 @@ static int wait_in_all_ways(void *arg)
     return 0;
 }
 
-WORKERS_TASK(hazard_01_a_started_task_keeps_its_thread_through_all_its_waits)
+TEST_WORKERS(hazard_01_a_started_task_keeps_its_thread_through_all_its_waits)
 {
     rv_group g;
 
@@ -291,7 +291,7 @@ static int spawn_copies(rv_group *g, rv_fn *fn, size_t len)
     return 20 * spawned;
 }
 
-WORKERS_TASK(a_copied_argument_of_any_length_goes_with_its_task)
+TEST_WORKERS(a_copied_argument_of_any_length_goes_with_its_task)
 {
     static rv_fn *const takers[LENGTHS] = {take_copy_0, take_copy_1, take_copy_2,
                                            take_copy_3, take_copy_4, take_copy_5};
@@ -337,7 +337,7 @@ static int use_much_and_spawn(void *group)
     return use_much(NULL);
 }
 
-WORKERS_TASK(a_groups_stack_size_holds_on_all_workers)
+TEST_WORKERS(a_groups_stack_size_holds_on_all_workers)
 {
     rv_group g;
 
@@ -377,7 +377,7 @@ static int round_as_ever(void *unused)
     return 0;
 }
 
-WORKERS_TASK(a_groups_floating_point_environments_are_their_tasks_own_on_all_workers)
+TEST_WORKERS(a_groups_floating_point_environments_are_their_tasks_own_on_all_workers)
 {
     rv_group g, plain;
 
@@ -415,7 +415,7 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-WORKERS_TASK(no_two_tasks_of_all_workers_have_the_same_id)
+TEST_WORKERS(no_two_tasks_of_all_workers_have_the_same_id)
 {
     rv_group g;
 

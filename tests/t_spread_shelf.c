@@ -12,9 +12,9 @@ static int ran, elsewhere;
 static int count_run(void *unused)
 {
     (void)unused;
-    ADD(ran);
     if (rv_worker() != 0)
         ADD(elsewhere);
+    ADD(ran);
     return 0;
 }
 
@@ -34,17 +34,18 @@ static uint32_t sleepers(void)
         (cond);                                 \
     })
 
-WORKERS_TASK(what_a_task_spawns_while_others_sleep_they_start_though_it_keeps_its_worker)
+TEST_WORKERS(what_a_task_spawns_while_others_sleep_they_start_though_it_keeps_its_worker)
 {
     rv_group g;
 
     rv_spread_open(&g, RV_NEVER);
-    for (int i = 1; i <= 20; i++) {
+    for (int i = 1; i <= 20 && tap_failures == 0; i++) {
         CHECK(SPIN_UNTIL(sleepers() == WORKERS - 1));
         rv_go(&g, count_run, NULL);
-        CHECK(SPIN_UNTIL(GET(ran) == i));
+        rv_go(&g, count_run, NULL);
+        CHECK(SPIN_UNTIL(GET(ran) == 2 * i));
     }
-    CHECK_EQ(elsewhere, 20);
+    CHECK_EQ(GET(elsewhere), 2 * 20);
     return rv_group_close(&g, 0);
 }
 
@@ -59,7 +60,7 @@ static int keep_worker(void *unused)
 }
 
 /* With everybody busy it keeps the newest to itself, and they start when it waits. */
-WORKERS_TASK(what_a_task_spawns_while_others_are_busy_they_start_later_though_it_keeps_its_worker)
+TEST_WORKERS(what_a_task_spawns_while_others_are_busy_they_start_later_though_it_keeps_its_worker)
 {
     enum { SPAWNED = 500 };
     rv_group g;
@@ -72,8 +73,7 @@ WORKERS_TASK(what_a_task_spawns_while_others_are_busy_they_start_later_though_it
         rv_go(&g, count_run, NULL);
     CHECK_EQ(GET(ran), 0);
     SET(released, 1);
-    CHECK(SPIN_UNTIL(GET(ran) >= SPAWNED - PRIVATE_MOST));
-    CHECK_EQ(elsewhere, ran);
+    CHECK(SPIN_UNTIL(GET(elsewhere) >= SPAWNED - PRIVATE_MOST));
     CHECK_EQ(rv_group_close(&g, 0), 0);
     CHECK_EQ(ran, SPAWNED);
     return 0;
@@ -87,7 +87,7 @@ static int spawn_and_keep(void *group)
     return 0;
 }
 
-WORKERS_TASK(what_a_task_spawned_into_a_group_of_another_worker_leaves_it_as_well)
+TEST_WORKERS(what_a_task_spawned_into_a_group_of_another_worker_leaves_it_as_well)
 {
     rv_group g;
 
@@ -151,18 +151,18 @@ static int behind(rv_fn *fn)
     return 0;
 }
 
-WORKERS_TASK(hazard_52_the_oldest_record_starts_behind_spawners_on_all_workers)
+TEST_WORKERS(hazard_52_the_oldest_record_starts_behind_spawners_on_all_workers)
 {
     return behind(spawn_for_ever);
 }
 
-WORKERS_TASK(hazard_52_the_oldest_record_starts_behind_chains_of_spawns_on_all_workers)
+TEST_WORKERS(hazard_52_the_oldest_record_starts_behind_chains_of_spawns_on_all_workers)
 {
     return behind(chain);
 }
 
 /* The shelf's oldest, on the worker that it lies on: the others are kept, and take nothing. */
-WORKERS_TASK(hazard_52_the_oldest_record_on_a_shelf_starts_though_nobody_takes_it)
+TEST_WORKERS(hazard_52_the_oldest_record_on_a_shelf_starts_though_nobody_takes_it)
 {
     rv_group g, others;
 
@@ -204,7 +204,7 @@ static void check_chunks(void)
         CHECK(rv_on(i, count_chunks, NULL) <= 8);
 }
 
-WORKERS_TASK(records_that_ran_on_other_workers_are_used_again_where_they_were_spawned)
+TEST_WORKERS(records_that_ran_on_other_workers_are_used_again_where_they_were_spawned)
 {
     for (int round = 0; round < ROUNDS; round++) {
         rv_group g;
@@ -225,7 +225,7 @@ static int take_copy(void *copy)
     return count_run(NULL);
 }
 
-WORKERS_TASK(so_are_those_that_others_took_by_themselves)
+TEST_WORKERS(so_are_those_that_others_took_by_themselves)
 {
     const long small = 17;
 

@@ -133,6 +133,76 @@ TEST_TASK(a_stack_that_could_not_be_had_once_is_tried_again_though_none_was_give
     return 0;
 }
 
+/* ---- several workers ---- */
+
+enum { SPREAD = 12, SPREAD_LIMIT = 3 };
+
+static rv_group *spread;
+
+static int end_at_once_or_late(void *arg)
+{
+    return arg ? rv_sleep(RV_US) : 0;
+}
+
+static int end_with_a_copy(void *copy)
+{
+    return ((char *)copy)[0] ? -EPROTO : rv_yield();
+}
+
+/* Of what other workers do for each other there is something of each kind. */
+static int spread_further(void *arg)
+{
+    static const char large[500], small[8];
+    unsigned next = (rv_worker() + 1) % rv_workers();
+    rv_group g;
+
+    rv_go(spread, end_at_once_or_late, arg);
+    rv_go_copy(spread, end_with_a_copy, large, sizeof large);
+    rv_spread_open(&g, RV_NEVER);
+    rv_go_on(&g, next, end_at_once_or_late, &g);
+    rv_go_copy(&g, end_with_a_copy, small, sizeof small);
+    rv_go_on(&g, next, end_at_once_or_late, NULL);
+    return rv_group_close(&g, rv_on(next, end_at_once_or_late, &g));
+}
+
+static int spread_over(size_t limit)
+{
+    rv_group g, spawners;
+
+    rv_spread_open(&g, RV_NEVER);
+    __atomic_store_n(&spread, &g, __ATOMIC_RELAXED);
+    if (limit)
+        rv_group_limit(&g, limit);
+    rv_spread_open(&spawners, RV_NEVER);
+    for (unsigned i = 0; i < SPREAD; i++)
+        rv_go_on(&spawners, i % rv_workers(), spread_further, i % 2 ? &g : NULL);
+    return rv_group_close(&g, rv_group_close(&spawners, 0));
+}
+
+/* Children may fail: their groups say it. */
+static int spread_twice(void *unused)
+{
+    int err = (int)note(spread_over(0));
+
+    (void)unused;
+    return err ? err : (int)note(spread_over(SPREAD_LIMIT));
+}
+
+static const struct sweep_on on_four_uring = {"uring, 4 workers",
+                                              {.backend = "uring", .workers = 4}};
+static const struct sweep_on on_four_epoll = {"epoll, 4 workers",
+                                              {.backend = "epoll", .workers = 4}};
+
+TEST(workers_and_what_they_do_for_each_other_stand_each_want_of_memory_on_uring)
+{
+    sweep_through(&on_four_uring, spread_twice, NULL, true);
+}
+
+TEST(workers_and_what_they_do_for_each_other_stand_each_want_of_memory_on_epoll)
+{
+    sweep_through(&on_four_epoll, spread_twice, NULL, true);
+}
+
 /* ---- few descriptors ---- */
 
 static void sweep_descriptors(const struct sweep_on *on, rv_fn *scenario)

@@ -21,7 +21,7 @@ static inline int run_workers(rv_fn *fn, void *arg)
     return rv_run(fn, arg, &four);
 }
 
-#define WORKERS_TASK(sentence)                           \
+#define TEST_WORKERS(sentence)                           \
     static int sentence##_task(void *unused);            \
     TEST(sentence)                                       \
     {                                                    \
@@ -30,7 +30,7 @@ static inline int run_workers(rv_fn *fn, void *arg)
     }                                                    \
     static int sentence##_task(void *unused __attribute__((unused)))
 
-#define WORKERS_DIES(sentence, text)              \
+#define TEST_WORKERS_DIES(sentence, text)         \
     static int sentence##_task(void *unused);     \
     TEST_DIES(sentence, text)                     \
     {                                             \

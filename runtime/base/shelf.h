@@ -9,9 +9,9 @@
  *     1. shelf_put()         "there is work"        (count)
  *     2. idlers_any()        is someone asleep?     yes: inbox_rouse(), until one could be
  * All five are sequentially consistent, so that if the sleeper's third step does not see the work,
- * the other's second sees the sleeper. Only one sleeper is called at a time (idlers_call); it takes
- * the call down (idlers_heed) before it looks, so that what came before that it will see, and for
- * what comes after, another is called; and who takes some and leaves some calls the next.
+ * the other's second sees the sleeper. Only one sleeper is called at a time (idlers_call). It takes
+ * the call down (idlers_heed), and looks once more before it sleeps again: what came before that it
+ * sees, and for what comes after another is called. Who takes some and leaves some calls the next.
  * tests/t_model.c tries all interleavings of it.
  *
  * The owner keeps the newest work to itself and moves it here in batches (spread.c): the lock is

@@ -82,22 +82,43 @@ static __attribute__((noinline)) void print_task(int fd, struct task *t, bool ba
     KEEP_FRAME();
 }
 
-/* What was spawned and has no stack yet, oldest first. */
+/* ---- what was spawned and has no stack yet ---- */
+
+struct unstarted {
+    unsigned count;
+    uint64_t id[UNSTARTED];
+    const char *site[UNSTARTED];
+};
+
+/* Of this list, oldest first, as many as there is room for. */
+static void note_unstarted(struct unstarted *u, const struct link *list)
+{
+    for (const struct link *l = list->prev; l != list && u->count < UNSTARTED; l = l->prev) {
+        const struct record *r = CONTAINER(l, struct record, link);
+
+        u->id[u->count] = r->id;
+        u->site[u->count++] = r->site;
+    }
+}
+
+/* Noted first, and printed when nobody waits for the shelf any more. */
 static void print_unstarted(int fd, struct worker *w)
 {
-    unsigned shown = 0;
+    size_t all = w->unstarted + shelf_count(&w->shelf);
+    struct unstarted u = {.count = 0};
+    char who[256];
 
-    for (struct link *l = w->records.prev; l != &w->records; l = l->prev) {
-        const struct record *r = CONTAINER(l, struct record, link);
-        char who[256];
-
-        if (shown++ == UNSTARTED) {
-            report_to(fd, "  (the first %d of those that have not started only)", UNSTARTED);
-            return;
-        }
-        task_describe_spawn(r->id, "", r->site, who, sizeof who);
+    note_unstarted(&u, &w->records);
+    lock_take(&w->shelf.lock);
+    note_unstarted(&u, &w->shelf.list);
+    lock_give(&w->shelf.lock);
+    note_unstarted(&u, &w->spread);
+    for (unsigned i = 0; i < u.count; i++) {
+        task_describe_spawn(u.id[i], "", u.site[i], who, sizeof who);
         report_to(fd, "  %s: not started", who);
     }
+    if (all > UNSTARTED)
+        report_to(fd, "  (the first %d of those that have not started only)", UNSTARTED);
 }
 
 static void print_watches(int fd, struct kernel *k)

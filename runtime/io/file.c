@@ -50,12 +50,12 @@ int rv_openat(int dir, const char *path, int flags, mode_t mode)
         return wait_refuse(io.me, -ECANCELED);
     fd = open_by_ring(&io, what);
     if (fd >= 0)
-        fds_fresh(io.k, fd);
+        io_fresh(io.k, fd);
     if (!(flags & (O_NONBLOCK | O_PATH))) {
         int other = open_waiting(&io, what, fd);
 
         if (other >= 0 && other != fd)
-            fds_fresh(io.k, other);
+            io_fresh(io.k, other);
         fd = other;
     }
     return fd;

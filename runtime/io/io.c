@@ -5,6 +5,17 @@
 
 #include "base/plant.h"
 
+/* Another worker's close is with the kernel: a moment, mostly, in which the number may have come to
+ * mean another file. */
+int io_begin_slow(struct io *io, int fd, int err)
+{
+    while (err == -EAGAIN) {
+        worker_pause(io->me->worker);
+        err = task_over(io->me) ? -ECANCELED : fds_get(io->k, fd, &io->e);
+    }
+    return err < 0 ? wait_refuse(io->me, err) : 0;
+}
+
 /* ---- readiness ---- */
 
 void io_wake_ready(struct fd_wait *wait, int result)
@@ -54,7 +65,7 @@ static void operation_done(struct kop *op)
     struct operation *o = CONTAINER(op, struct operation, op);
 
     if (o->e)
-        fds_remove_op(o->e, op);
+        fds_remove_op(o->task->worker->kernel, o->e, op);
     wait_wake(o->task, (int)op->result);
 }
 

@@ -25,6 +25,9 @@ struct io {
     uint32_t life; /* e->life when the call began */
 };
 
+/* fds_get() has said err. */
+int io_begin_slow(struct io *io, int fd, int err) __attribute__((cold));
+
 /* 0, -ECANCELED, -EBADF, -ENOMEM. */
 static inline int io_begin(struct io *io, const char *call, int fd)
 {
@@ -35,8 +38,8 @@ static inline int io_begin(struct io *io, const char *call, int fd)
     if (task_over(io->me))
         return wait_refuse(io->me, -ECANCELED);
     err = fds_get(io->k, fd, &io->e);
-    if (__builtin_expect(err < 0, 0))
-        return wait_refuse(io->me, err);
+    if (__builtin_expect(err < 0, 0) && (err = io_begin_slow(io, fd, err)) < 0)
+        return err;
     io->life = io->e->life;
     return 0;
 }
@@ -65,7 +68,7 @@ static inline void io_keep(struct io *io, long err)
  * (hazard 23). */
 static inline bool io_lost(const struct io *io)
 {
-    return io->e->closing || io->e->life != io->life;
+    return io->e->shut != FD_IN_USE || io->e->life != io->life;
 }
 
 /* After others have run: 0, -ECANCELED, or -EBADF. */
@@ -83,6 +86,9 @@ static inline int io_know_kind(struct io *io)
 
     return err < 0 ? wait_refuse(io->me, err) : 0;
 }
+
+/* The kernel has given us this number: whatever any worker knew of it is no more. */
+void io_fresh(struct kernel *k, int fd);
 
 /* The abort() of calls that wait for readiness, and of those that wait for an operation. */
 bool io_abort_ready(struct task *t, void *on);

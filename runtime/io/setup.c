@@ -16,15 +16,15 @@ int rv_socket(int domain, int type, int protocol)
     int fd = k->room->socket(k, domain, type, protocol);
 
     if (fd >= 0)
-        fds_fresh(k, fd);
+        io_fresh(k, fd);
     return fd;
 }
 
 static int both_fresh(struct kernel *k, int err, const int fds[2])
 {
     if (err == 0) {
-        fds_fresh(k, fds[0]);
-        fds_fresh(k, fds[1]);
+        io_fresh(k, fds[0]);
+        io_fresh(k, fds[1]);
     }
     return err;
 }

@@ -68,7 +68,7 @@ int rv_accept(int fd, struct sockaddr *addr, socklen_t *addr_len)
     if (PLANTED(LEAKED_FD) && got >= 0 && task_over(io.me))
         return -ECANCELED;
     if (got >= 0) {
-        fds_fresh(io.k, (int)got);
+        io_fresh(io.k, (int)got);
         if (room)
             sanitize_written(addr, *addr_len < room ? *addr_len : room);
     }

@@ -1,6 +1,4 @@
 /* fds.c: the table of descriptors. See fds.h. */
-#include "kernel/fds.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -8,22 +6,16 @@
 
 #include "base/plant.h"
 #include "base/report.h"
-#include "base/slab.h"
+#include "kernel/fds_parts.h"
 
 enum { BLOCK = 64, WATCH_EVENTS = POLLIN | POLLOUT | POLLRDHUP | POLLPRI };
 
 /* A watch outlives its entry's use of it until the kernel has confirmed its end. */
 struct watch {
-    struct fd_entry *entry; /* NULL: abandoned */
+    struct fd_entry *entry;
     struct kernel *k;
+    bool abandoned; /* the entry no longer has it, but counts it among the ending ones */
     struct kop op;
-};
-
-struct fds {
-    struct fd_entry **blocks; /* of BLOCK entries each, at fd / BLOCK; NULL: none used yet */
-    size_t block_count;
-    size_t waiting; /* struct fd_waits that are linked */
-    struct slab watches;
 };
 
 int fds_new(struct kernel *k)
@@ -44,11 +36,12 @@ void fds_free(struct fds *t)
     free(t);
 }
 
-static void reset(struct fd_entry *e)
+void fds_reset(struct kernel *k, struct fd_entry *e)
 {
     e->kind = FD_UNKNOWN;
     e->ready = FD_IN | FD_OUT | FD_POSITION;
-    e->ended = e->closing = false;
+    e->ended = false;
+    e->shut = k->share ? FD_FRESH : FD_IN_USE;
     e->checked = FD_UNSEEN;
     e->life++;
     e->kept = 0;
@@ -79,13 +72,13 @@ static int add_block(struct kernel *k, size_t index)
         block[i].fd = (int)index * BLOCK + i;
         list_init(&block[i].waits);
         list_init(&block[i].ops);
-        reset(&block[i]);
+        fds_reset(k, &block[i]);
     }
     t->blocks[index] = block;
     return 0;
 }
 
-static struct fd_entry *find(struct kernel *k, int fd)
+struct fd_entry *fds_find(struct kernel *k, int fd)
 {
     size_t index = (size_t)fd / BLOCK;
 
@@ -94,11 +87,31 @@ static struct fd_entry *find(struct kernel *k, int fd)
     return &k->fds->blocks[index][fd % BLOCK];
 }
 
-int fds_get(struct kernel *k, int fd, struct fd_entry **out_e)
+/* A call begins, and the entry is not in use. Where it was closed here, who comes before the word
+ * of that does mean the old file; but not if another worker was given the number since. */
+static int enter(struct kernel *k, struct fd_entry *e)
 {
-    struct fd_entry *e = find(k, fd);
+    int err;
 
-    if (__builtin_expect(e == NULL, 0)) {
+    if (k->share == NULL)
+        return -EBADF;
+    if (e->shut != FD_FRESH) {
+        if (e->drained || !list_empty(&e->ops) || fd_share_life(k->share, e->fd) == e->claimed)
+            return -EBADF;
+        fds_reset(k, e);
+    }
+    err = fd_share_enter(k->share, e->fd, k->worker);
+    if (err == 0)
+        e->shut = FD_IN_USE;
+    return err;
+}
+
+__attribute__((cold, noinline)) static int get_slow(struct kernel *k, int fd,
+                                                    struct fd_entry **out_e)
+{
+    struct fd_entry *e = fds_find(k, fd);
+
+    if (e == NULL) {
         struct fd_identity ignored;
         /* The table never grows for a number that is none: it could be any. */
         int err = k->room->identify(k, fd, &ignored);
@@ -106,10 +119,20 @@ int fds_get(struct kernel *k, int fd, struct fd_entry **out_e)
         err = err < 0 ? err : add_block(k, (size_t)fd / BLOCK);
         if (err < 0)
             return err;
-        e = find(k, fd);
+        e = fds_find(k, fd);
     }
     *out_e = e;
-    return e->closing ? -EBADF : 0;
+    return e->shut == FD_IN_USE ? 0 : enter(k, e);
+}
+
+int fds_get(struct kernel *k, int fd, struct fd_entry **out_e)
+{
+    struct fd_entry *e = fds_find(k, fd);
+
+    if (__builtin_expect(e == NULL || e->shut != FD_IN_USE, 0))
+        return get_slow(k, fd, out_e);
+    *out_e = e;
+    return 0;
 }
 
 int fds_identify(struct kernel *k, struct fd_entry *e)
@@ -130,7 +153,7 @@ static void wake(struct kernel *k, struct fd_wait *w, int result)
     w->wake(w, result);
 }
 
-static void wake_all(struct kernel *k, struct fd_entry *e, int result)
+void fds_wake_all(struct kernel *k, struct fd_entry *e, int result)
 {
     while (!list_empty(&e->waits))
         wake(k, CONTAINER(e->waits.next, struct fd_wait, link), result);
@@ -169,7 +192,7 @@ static void on_event(struct kop *op, long events)
 {
     struct watch *watch = CONTAINER(op, struct watch, op);
 
-    if (watch->entry == NULL || events < 0)
+    if (watch->abandoned || events < 0)
         return;
     if (PLANTED(LOST_WAKEUP) && list_empty(&watch->entry->waits))
         return;
@@ -185,11 +208,15 @@ static void on_end(struct kop *op)
     struct watch *watch = CONTAINER(op, struct watch, op);
     struct fd_entry *e = watch->entry;
     struct kernel *k = watch->k;
+    bool abandoned = watch->abandoned;
     int err = op->result < 0 ? (int)op->result : 0;
 
     slab_give(&k->fds->watches, watch);
-    if (e == NULL)
+    if (abandoned) {
+        e->ending--;
+        fds_settle(k, e);
         return;
+    }
     e->watch = NULL;
     if (err == 0)
         note(e, op->result);
@@ -197,7 +224,7 @@ static void on_end(struct kop *op)
         e->ready |= FD_IN | FD_OUT; /* unwatchable: let the calls themselves say what is wrong */
     wake_ready(k, e, err == -ENOMEM ? err : 0); /* which of this they would not know */
     if (!list_empty(&e->waits) && (err = arm(k, e)) < 0)
-        wake_all(k, e, err);
+        fds_wake_all(k, e, err);
 }
 
 static int arm(struct kernel *k, struct fd_entry *e)
@@ -224,14 +251,15 @@ static int arm(struct kernel *k, struct fd_entry *e)
     return 0;
 }
 
-static void abandon_watch(struct kernel *k, struct fd_entry *e)
+void fds_abandon_watch(struct kernel *k, struct fd_entry *e)
 {
     struct watch *watch = e->watch;
 
     if (watch == NULL)
         return;
     e->watch = NULL;
-    watch->entry = NULL;
+    e->ending++;
+    watch->abandoned = true;
     k->room->cancel(k, &watch->op);
 }
 
@@ -239,7 +267,7 @@ int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w)
 {
     int err;
 
-    if (__builtin_expect(e->closing, 0))
+    if (__builtin_expect(e->shut != FD_IN_USE, 0))
         return -EBADF;
     err = e->watch || w->want == FD_POSITION ? 0 : arm(k, e);
     if (err < 0)
@@ -276,77 +304,26 @@ void fds_add_op(struct fd_entry *e, struct kop *op)
     list_push_back(&e->ops, &op->on_fd);
 }
 
-void fds_remove_op(struct fd_entry *e, struct kop *op)
-{
-    list_remove(&op->on_fd);
-    if (e->drained && list_empty(&e->ops)) {
-        void (*drained)(struct fd_entry *) = e->drained;
-
-        e->drained = NULL;
-        drained(e);
-    }
-}
-
-bool fds_close_begin(struct kernel *k, struct fd_entry *e)
-{
-    ASSERT(!e->closing);
-    e->closing = true;
-    wake_all(k, e, -EBADF);
-    if (!PLANTED(SURVIVING_WATCH))
-        abandon_watch(k, e);
-    for (struct link *l = e->ops.next, *next; l != &e->ops; l = next) {
-        struct kop *op = CONTAINER(l, struct kop, on_fd);
-
-        next = l->next;
-        op->closing = true;
-        k->room->cancel(k, op);
-        if (PLANTED(DOUBLE_COMPLETION))
-            op->done(op);
-    }
-    return !list_empty(&e->ops);
-}
-
-void fds_close_end(struct fd_entry *e)
-{
-    ASSERT(e->closing && list_empty(&e->ops) && list_empty(&e->waits));
-    reset(e);
-}
-
-void fds_fresh(struct kernel *k, int fd)
-{
-    struct fd_entry *e = find(k, fd);
-
-    if (e == NULL)
-        return;
-    if (e->closing) {
-        if (list_empty(&e->ops))
-            reset(e); /* closed: only the word of it is still on its way (a file that is flushed) */
-        return;
-    }
-    wake_all(k, e, -EBADF);
-    abandon_watch(k, e);
-    while (list_pop_front(&e->ops))
-        ; /* on the file that had the number before: they end by themselves */
-    reset(e);
-}
-
 /* ---- descriptors that changed behind our back ---- */
 
-bool fds_stale(struct kernel *k, struct fd_entry *e)
+bool fds_leads_elsewhere(struct kernel *k, const struct fd_entry *e)
 {
     struct fd_identity now;
 
-    if (e->watch == NULL || e->kind == FD_UNKNOWN)
-        return false;
     return k->room->identify(k, e->fd, &now) < 0 || now.device != e->identity.device ||
            now.inode != e->identity.inode;
+}
+
+bool fds_stale(struct kernel *k, struct fd_entry *e)
+{
+    return e->watch && e->kind != FD_UNKNOWN && fds_leads_elsewhere(k, e);
 }
 
 /* The waiters meant the number: they try again on what it leads to now, and get -EBADF from the
  * kernel if that is nothing. */
 static void renew(struct kernel *k, struct fd_entry *e)
 {
-    abandon_watch(k, e);
+    fds_abandon_watch(k, e);
     e->kind = FD_UNKNOWN;
     e->ended = false;
     e->ready |= FD_IN | FD_OUT;
@@ -359,10 +336,10 @@ static void watch_anew(struct kernel *k, struct fd_entry *e)
 {
     int err;
 
-    abandon_watch(k, e);
+    fds_abandon_watch(k, e);
     err = arm(k, e);
     if (err < 0)
-        wake_all(k, e, err);
+        fds_wake_all(k, e, err);
 }
 
 bool fds_verify(struct kernel *k)
@@ -399,7 +376,7 @@ bool fds_at_rest(struct kernel *k)
     int at = 0;
 
     for (struct fd_entry *e; (e = fds_each(k, &at));)
-        if (!list_empty(&e->waits) || !list_empty(&e->ops) || e->closing ||
+        if (!list_empty(&e->waits) || !list_empty(&e->ops) || e->shut >= FD_CLOSING ||
             !(e->ready & FD_POSITION))
             return false;
     return k->fds->waiting == 0;
@@ -409,6 +386,6 @@ struct fd_entry *fds_each(struct kernel *k, int *at)
 {
     for (; (size_t)*at / BLOCK < k->fds->block_count; *at = (*at / BLOCK + 1) * BLOCK)
         if (k->fds->blocks[*at / BLOCK])
-            return find(k, (*at)++);
+            return fds_find(k, (*at)++);
     return NULL;
 }

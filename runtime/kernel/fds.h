@@ -1,7 +1,10 @@
 /* fds.h: what a worker knows of its descriptors: readiness, who waits, what is under way.
  *
  * An entry per number, made when the number is first used, at an address that stays.
- *     fresh -> (identified, watched lazily) -> closing -> fresh
+ *     fresh -> in use (identified, watched lazily) -> closing, or leaving -> fresh
+ * With several workers each has entries of its own, and says in fd_share.h that a number is in
+ * use. The one that closes is `closing`; the others are `leaving` before it goes on: nobody waits,
+ * and the ends of operations and watches were seen. With one, fresh is in use at once.
  * `ready` is a promise from the past: a set bit means that a call is worth trying, a clear bit
  * that the watch will tell when it is. So a call tries only where the bit is set, and parks
  * without a system call where it is not. A fresh entry is optimistic (both bits set); the watch
@@ -18,10 +21,13 @@
 #ifndef KERNEL_FDS_H
 #define KERNEL_FDS_H
 
+#include "kernel/fd_share.h"
 #include "kernel/kernel.h"
 
 /* FD_POSITION: nobody is half-way through a read or write at the file's position. */
 enum { FD_IN = 1, FD_OUT = 2, FD_POSITION = 4 };
+
+enum fd_shut { FD_IN_USE, FD_FRESH, FD_CLOSING, FD_LEAVING };
 
 enum fd_checked { FD_UNSEEN, FD_SEEN, FD_CHECKED };
 
@@ -42,23 +48,29 @@ struct fd_entry {
     uint8_t ready;   /* FD_IN, FD_OUT, FD_POSITION */
     uint8_t checked; /* enum fd_checked: how far fds_verify() is with the waits that are here */
     bool ended;      /* hang-up or error was seen: a short read need not mean empty */
-    bool closing;
+    uint8_t shut;    /* enum fd_shut: 0, a call may go on */
     uint32_t life; /* how many files have had this number: a call keeps to the one it began with */
     uint32_t events; /* how often the watch spoke */
     int kept; /* an error that came behind data that a call returned: the next read says it */
     struct link ops;                     /* of struct kop */
     struct fd_identity identity;         /* when kind is known */
-    void (*drained)(struct fd_entry *e); /* closing: the last operation is gone */
+    void (*drained)(struct fd_entry *e); /* closing or leaving: the last operation is gone */
     void *closer;                        /* the drained() callback's own */
+    uint32_t ending;                     /* watches that the kernel was asked to end */
+    uint32_t claimed;                    /* the life that is being closed, in fd_share.h's count */
 };
 
 int fds_new(struct kernel *k);
 void fds_free(struct fds *t);
 
-/* The entry of a number: 0, -EBADF (no such descriptor, or being closed), -ENOMEM. */
+/* The entry of a number: 0, -EBADF (no such descriptor, or being closed), -ENOMEM; -EAGAIN: its
+ * close is with the kernel, and it may be another file's by now: ask again when others have run. */
 int fds_get(struct kernel *k, int fd, struct fd_entry **out_e);
 int fds_identify(struct kernel *k, struct fd_entry *e);
-void fds_fresh(struct kernel *k, int fd); /* the kernel has just given us this number */
+/* The kernel has just given us this number. Other workers that had it in use, and were not reached
+ * by an rv_close, are to call fds_given_anew() with that life. */
+struct fd_users fds_fresh(struct kernel *k, int fd);
+void fds_given_anew(struct kernel *k, int fd, uint32_t life);
 
 /* Waiting: arms the watch if need be. 0, -ENOMEM, -EBADF (being closed), or as identify(). */
 int fds_wait(struct kernel *k, struct fd_entry *e, struct fd_wait *w);
@@ -74,12 +86,20 @@ static inline void fds_spent(struct fd_entry *e, uint8_t bits)
 void fds_give_position(struct kernel *k, struct fd_entry *e);
 
 void fds_add_op(struct fd_entry *e, struct kop *op);
-void fds_remove_op(struct fd_entry *e, struct kop *op);
+void fds_remove_op(struct kernel *k, struct fd_entry *e, struct kop *op);
 
+/* First of all: 0, nobody else closes it, and the others here must leave; -EBADF. */
+int fds_claim(struct kernel *k, struct fd_entry *e, struct fd_users *out_others);
 /* Wakes and cancels all that is under way. True: some operations must still come back;
  * drained() will be called when they have. */
 bool fds_close_begin(struct kernel *k, struct fd_entry *e);
-void fds_close_end(struct fd_entry *e); /* the number is free; not if e->life has moved on */
+void fds_close_given(struct kernel *k, struct fd_entry *e); /* the kernel is about to have it */
+/* The number is free; not if e->life has moved on. */
+void fds_close_end(struct kernel *k, struct fd_entry *e);
+
+/* Another worker closes it. True: drained() will be called, with `closer` in the entry; the watch
+ * has ended, too, and the entry is fresh. False: all that is so already. */
+bool fds_leave(struct kernel *k, int fd, void (*drained)(struct fd_entry *e), void *closer);
 
 /* Waits that are older than the last call are checked once. True: some are yet to be checked. */
 bool fds_verify(struct kernel *k);

@@ -63,6 +63,7 @@ int kernel_open(struct kernel **out_k, const struct kernel_config *config)
     }
     memcpy((*out_k)->why, why, sizeof why);
     (*out_k)->bell = -1;
+    (*out_k)->share = config->share;
     err = fds_new(*out_k);
     if (err < 0) {
         (*out_k)->room->close(*out_k);
@@ -92,8 +93,8 @@ static void rang(struct kop *op, long events)
     (void)events;
 }
 
-/* Short of memory, it is tried again in the next step, which does not sleep then: nobody has to ring
- * for a worker that looks by itself. */
+/* Without memory for the watch it is tried again with each step. None of these waits, since
+ * something has ended in it: nobody sleeps who could not be woken. */
 static void bell_ended(struct kop *op)
 {
     struct kernel *k = op->addr;

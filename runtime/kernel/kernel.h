@@ -82,11 +82,13 @@ struct fd_identity {
 enum { KERNEL_WHY = 200 };
 
 struct sim_config;
+struct fd_share;
 
 struct kernel_config {
     const char *backend; /* a room's name, or "auto": the best that works here */
     unsigned ring_entries, cq_entries;
     struct sim_config *sim; /* of a simulated world */
+    struct fd_share *share; /* of a runtime with several workers, else NULL */
     bool crowded; /* more workers than CPUs: looking on before a step blocks would hold others up */
 };
 
@@ -137,9 +139,11 @@ struct fds;
 
 struct kernel {
     const struct kernel_room *room;
-    struct fds *fds;      /* this worker's descriptors: fds.h */
-    size_t under_way;     /* operations but watches: submitted, not done */
-    char why[KERNEL_WHY]; /* a better room is not to be had; "": there is none */
+    struct fds *fds;        /* this worker's descriptors: fds.h */
+    struct fd_share *share; /* NULL: there is no other worker */
+    unsigned worker;        /* its number there */
+    size_t under_way;       /* operations but watches: submitted, not done */
+    char why[KERNEL_WHY];   /* a better room is not to be had; "": there is none */
     /* What only a simulated world has: a say in who runs next, one of n (NULL: first come, first
      * served); and a last word, when it knows that this run comes to no end. */
     unsigned (*choose)(struct kernel *k, unsigned n);

@@ -21,6 +21,7 @@ static size_t to_give_back(const struct branch *b)
 
 static void send_up(struct branch *b)
 {
+    list_remove(&b->unsaid);
     b->up_away = true;
     b->word.joined = b->joined;
     b->joined = 0;
@@ -216,6 +217,7 @@ static void branch_open(struct branch *b, struct worker *w, rv_group *parent)
         (parent->scope.in_group & (GROUP_PLAIN | GROUP_SPREAD)) | GROUP_BRANCH;
     b->group.live_max = SIZE_MAX;
     b->group.closing = true; /* whenever it is empty it is over */
+    list_init(&b->unsaid);
 }
 
 static struct branch *branch_new(struct worker *w, rv_group *parent)
@@ -247,8 +249,14 @@ struct branch *branch_for(struct worker *w, rv_group *parent)
         return b;
     b = branch_new(w, parent);
     if (b)
-        say(b);
+        list_push_back(&w->unsaid, &b->unsaid);
     return b;
+}
+
+void branch_say_new(struct worker *w)
+{
+    while (!list_empty(&w->unsaid))
+        send_up(CONTAINER(w->unsaid.next, struct branch, unsaid));
 }
 
 /* Goes out from the task, past workers: all that it is inside of, as its child or its owner's inner

@@ -33,6 +33,7 @@ struct branch {
     rv_group *parent; /* home's; here only what is fixed when a group opens is looked at, and due */
     rv_group *root;   /* what the program knows */
     struct branch *next_here;  /* in its bucket of worker.branches, until it is empty */
+    struct link unsaid;        /* in worker.unsaid, until home was told that it exists */
     size_t taken;              /* here */
     size_t joined;             /* here: children that the parent has yet to hear of */
     size_t ended;              /* here: not said yet, of a group with a limit */
@@ -85,6 +86,10 @@ static inline rv_group *branch_root(rv_group *g)
 void branch_empty(rv_group *g); /* group.h */
 void branch_ended(rv_group *g, size_t count);
 void branch_failed(rv_group *g);
+
+/* At the end of a pass: home hears of those that were made in it. One that is over by then says so
+ * in the same word: a short task on another worker is two messages there and back, and not four. */
+void branch_say_new(struct worker *w);
 
 /* At home, of any group: it was cancelled, or has a limit now. */
 void branch_cancel_all(rv_group *g);

@@ -103,13 +103,22 @@ static void arrive(struct message *m)
 
 /* ---- posting ---- */
 
-/* A worker's turns are its own: in a simulated world they must not hang on what ran before. */
+/* In turn, but passing over those that have not taken yet what they were sent: one of them may be
+ * kept by a task. With all of them full of mail it is in turn. A worker's turns are its own: in a
+ * simulated world they must not hang on what ran before. */
 static struct worker *pick(struct rv_runtime *rt)
 {
     static __thread unsigned turn;
     unsigned *mine = worker_self ? &worker_self->post_turn : &turn;
 
-    return rt->workers[(*mine)++ % rt->count];
+    ++*mine;
+    for (unsigned i = 0; i < rt->count; i++) {
+        struct worker *w = rt->workers[(*mine + i) % rt->count];
+
+        if (!inbox_called(&w->inbox) || inbox_parked(&w->inbox))
+            return w;
+    }
+    return rt->workers[*mine % rt->count];
 }
 
 static int send_post(struct rv_runtime *rt, struct post *p)

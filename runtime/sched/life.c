@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/fd_share.h"
 #include "kernel/fds.h"
 #include "sched/branch.h"
 #include "sched/spread.h"
+
+_Static_assert((int)WORKERS_MAX <= (int)FD_SHARE_WORKERS, "each worker has a number there");
 
 static __thread bool forked;
 
@@ -127,7 +130,7 @@ static void prepare(struct worker *w)
     w->tasks_max = s->tasks_max == SIZE_MAX ? SIZE_MAX : (s->tasks_max - 1) / w->rt->count + 1;
     w->verify_at = w->trim_at = RV_NEVER;
     w->id_step = w->rt->count;
-    w->last_id = w->index + 1 - w->id_step; /* the first task is 1, however many deal */
+    w->last_id = w->index + 1 - w->id_step; /* the first one of all is 1 */
     timers_init(&w->timers);
 }
 
@@ -144,6 +147,7 @@ struct worker *worker_new(struct rv_runtime *rt, unsigned index)
     w->index = index;
     list_init(&w->records);
     list_init(&w->spread);
+    list_init(&w->unsaid);
     shelf_init(&w->shelf); /* others may look at it, or call, before its thread runs */
     slab_init(&w->record_slab, RECORD_BYTES);
     slab_init(&w->record_copy_slab, RECORD_BYTES + RECORD_COPY_SMALL);
@@ -175,6 +179,7 @@ static int start_kernel(struct worker *w)
 
     if (err < 0)
         return err;
+    w->kernel->worker = w->index;
     err = stack_overflow_watch(&w->stacks, describe_stack);
     if (err < 0) {
         kernel_close(w->kernel);

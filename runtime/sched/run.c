@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "kernel/fd_share.h"
 #include "sched/group.h"
 #include "sched/life.h"
 #include "sched/record.h"
@@ -77,6 +79,7 @@ static void *worker_thread(void *arg)
     pthread_setname_np(pthread_self(), name);
     if (w->rt->settings->pin_workers)
         cpus_pin(&w->rt->cpus, w->index);
+    w->tid = gettid();
     err = worker_start(w);
     if (err == 0)
         worker_self = w;
@@ -220,6 +223,7 @@ static int run_here(struct rv_runtime *rt, rv_fn *fn, void *arg)
     if (err < 0)
         return err;
     w->thread = pthread_self();
+    w->tid = gettid();
     life_block_sigpipe(&before);
     worker_self = w;
     err = run_with_others(rt, fn, arg);
@@ -231,8 +235,13 @@ static int run_here(struct rv_runtime *rt, rv_fn *fn, void *arg)
 
 /* ---- the runtime ---- */
 
+/* What can be had without starting anything. */
 static int make_workers(struct rv_runtime *rt)
 {
+    if (rt->count > 1 && (rt->kernel.share = fd_share_new()) == NULL) {
+        report("cannot start: the workers' descriptors: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
     for (unsigned i = 0; i < rt->count; i++)
         if ((rt->workers[i] = worker_new(rt, i)) == NULL)
             return -ENOMEM;
@@ -282,6 +291,7 @@ int run_as(const char *call, const struct settings *settings, rv_fn *fn, void *a
     for (unsigned i = 0; i < rt->count && rt->workers[i]; i++)
         worker_free(rt->workers[i]);
     watchdog_free(rt);
+    fd_share_free(rt->kernel.share);
     free(rt);
     return err;
 }

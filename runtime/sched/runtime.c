@@ -3,7 +3,10 @@
  * Deadlock. A worker that goes to sleep without a timer, a descriptor or an operation to be woken
  * by counts itself as hopeless, after it has said that it is asleep. The last one to do so looks at
  * all inboxes: if all are still asleep, and no other thread knows of the runtime, nobody is left
- * who could send a message. Had one been sent before, its receiver's inbox would say so.
+ * who could send a message. Had one been sent before, its receiver's inbox would say so. They are
+ * looked at one after the other, and a message may be passed on behind that look's back, by one
+ * that wakes up and is asleep again when its turn comes: so the count also has how often anyone
+ * woke up, which must not have changed.
  */
 #include "sched/runtime.h"
 
@@ -18,6 +21,9 @@
 #include "sched/scope.h"
 #include "sched/spread.h"
 #include "sched/watchdog.h"
+
+/* In rv_runtime.hopeless. */
+#define HOPE ((uint64_t)1 << 32)
 
 /* ---- messages ---- */
 
@@ -38,7 +44,7 @@ static void awake(struct worker *w)
     idlers_heed(&w->rt->idlers);
     if (w->hopeless) {
         w->hopeless = false;
-        __atomic_fetch_sub(&w->rt->hopeless, 1, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&w->rt->hopeless, HOPE - 1, __ATOMIC_SEQ_CST);
     }
     if (d)
         watchdog_wake(d);
@@ -99,9 +105,12 @@ static bool all_asleep(const struct rv_runtime *rt)
 static void say_hopeless(struct worker *w)
 {
     struct rv_runtime *rt = w->rt;
+    uint64_t count;
 
     w->hopeless = true;
-    if (__atomic_add_fetch(&rt->hopeless, 1, __ATOMIC_SEQ_CST) == rt->count && all_asleep(rt))
+    count = __atomic_add_fetch(&rt->hopeless, 1, __ATOMIC_SEQ_CST);
+    if (count % HOPE == rt->count && all_asleep(rt) &&
+        __atomic_load_n(&rt->hopeless, __ATOMIC_SEQ_CST) == count)
         runtime_break_up(w, "deadlock: all tasks asleep, nothing pending");
 }
 

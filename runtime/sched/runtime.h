@@ -42,7 +42,8 @@ struct rv_runtime {
     struct worker *workers[WORKERS_MAX];
     struct idlers idlers;
     uint32_t inside;      /* atomic: workers that have not left their loops */
-    uint32_t hopeless;    /* atomic: those asleep for ever, as far as they know */
+    uint64_t hopeless;    /* atomic: those asleep for ever, as far as they know; above 32 bits, how
+                             many were and woke up */
     uint32_t door;        /* atomic: 2 for each post that is under way, 1: closed (foreign.c) */
     bool posted_to;       /* atomic: another thread may know of this runtime */
     unsigned drained;     /* worker 0's: of the others, those that have no task any more */

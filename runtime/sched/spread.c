@@ -49,7 +49,7 @@ bool spread_fetch(struct worker *w)
     return fetch(w, PRIVATE_BATCH) > 0;
 }
 
-void spread_add(struct worker *w, struct record *r)
+static void keep(struct worker *w, struct record *r)
 {
     list_push_front(&w->spread, &r->link);
     w->spread_count++;
@@ -110,20 +110,16 @@ void spread_send(struct worker *to, struct record *r)
     worker_post(to, &r->message);
 }
 
-bool spread_deal(struct worker *w, struct record *r)
-{
-    if (!(r->how & RECORD_SPREAD))
-        return false;
-    w->deal_left--;
-    w->bypassed = 0;
-    record_unqueue(w, r);
-    spread_send(w->rt->workers[w->least], r);
-    return true;
-}
-
 static uint32_t load_of(const struct worker *w)
 {
     return __atomic_load_n(&w->load, __ATOMIC_RELAXED);
+}
+
+/* It will take what it is sent soon: it sleeps, or its pass is not old. */
+static bool gets_round(const struct worker *w, const struct worker *other)
+{
+    return w->now - __atomic_load_n(&other->began, __ATOMIC_RELAXED) < KEPT_NS ||
+           inbox_parked(&other->inbox);
 }
 
 /* Who has the fewest. Each deal brings the two nearer by two. One's own word is a pass old, and
@@ -133,13 +129,46 @@ static void set_deal(struct worker *w, uint32_t mine)
     uint32_t least = mine;
 
     for (unsigned i = 0; i < w->rt->count; i++) {
-        if (i != w->index && load_of(w->rt->workers[i]) < least) {
-            least = load_of(w->rt->workers[i]);
+        const struct worker *other = w->rt->workers[i];
+
+        if (i != w->index && load_of(other) < least && gets_round(w, other)) {
+            least = load_of(other);
             w->least = i;
         }
     }
     least += least / 8 + DEAL_SLACK;
     w->deal_left = mine > least ? (mine - least + 1) / 2 : 0;
+}
+
+/* Who looks after the others does so at the first record that it would start in a pass: a server's
+ * come one by one, each from a task that the pass began with, and mostly there is none. */
+static bool has_to_deal(struct worker *w)
+{
+    if (w->deal_left == DEAL_UNKNOWN)
+        set_deal(w, w->load);
+    if (w->deal_left == 0)
+        return false;
+    w->deal_left--;
+    return true;
+}
+
+bool spread_deal(struct worker *w, struct record *r)
+{
+    if (!(r->how & RECORD_SPREAD) || !has_to_deal(w))
+        return false;
+    w->bypassed = 0;
+    record_unqueue(w, r);
+    spread_send(w->rt->workers[w->least], r);
+    return true;
+}
+
+/* What would be dealt anyway goes at once: from the shelf it would call an idle worker in vain. */
+void spread_add(struct worker *w, struct record *r)
+{
+    if (w->deal_left && has_to_deal(w))
+        spread_send(w->rt->workers[w->least], r);
+    else
+        keep(w, r);
 }
 
 void spread_look(struct worker *w)
@@ -148,9 +177,7 @@ void spread_look(struct worker *w)
 
     if (w->spread_count == 0 && shelf_count(&w->shelf))
         (void)fetch(w, 1);
-    w->deal_left = 0;
-    if (w->spread_count && load > DEAL_SLACK)
-        set_deal(w, load);
+    w->deal_left = load > DEAL_SLACK ? DEAL_UNKNOWN : 0;
     if (load != load_of(w)) /* others look at this line */
         __atomic_store_n(&w->load, load, __ATOMIC_RELAXED);
 }
@@ -236,7 +263,7 @@ void spread_arrive(struct message *m)
         return;
     }
     if (r->how & RECORD_SPREAD) {
-        spread_add(w, r);
+        keep(w, r);
         return;
     }
     record_keep(w, r);

@@ -10,6 +10,8 @@
  * has the fewest, by an eighth and DEAL_SLACK, sends it records instead of starting them. Otherwise
  * a server whose connections come one by one would keep them all: it is idle itself when one
  * comes, and a started task does not move. Computations, and who waits for those, do not count.
+ * Who is awake and has not got round for KEPT_NS is passed over: a task keeps it, and it has few
+ * because it takes none.
  *
  * With somebody asleep nothing is kept: all that a worker does not start at once goes to the shelf,
  * at the spawn. With everybody busy, PRIVATE_MOST are out of the others' reach for as long as a
@@ -27,13 +29,16 @@ enum {
     PRIVATE_BATCH = 8,
     STEAL_MOST = 32,
     DEAL_SLACK = 4,
+    KEPT_NS = 2 * 1000 * 1000,
 };
+
+#define DEAL_UNKNOWN UINT32_MAX /* worker.deal_left: nobody asked yet in this pass */
 
 int spread_open(struct worker *w); /* 0 or -ENOMEM */
 void spread_close(struct worker *w);
 
-/* At the beginning of a pass: is there a record on the shelf that nobody else starts? And who has
- * the fewest tasks? */
+/* At the beginning of a pass: is there a record on the shelf that nobody else starts? And how many
+ * tasks are here, for whoever deals. */
 void spread_look(struct worker *w);
 
 /* Takes from others: true, there is something to start. */

@@ -2,17 +2,19 @@
 #include "sched/watchdog.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sched/run.h"
 
 enum { LOOKS = 4 }; /* in the span: a hog is told of at most a quarter late */
 
-/* Since when something is as it is, at least, and what the worker's thread had used of a CPU then. */
+/* Since when something is as it is, at least, and what the worker's thread had used by then. */
 struct instant {
-    int64_t at, cpu_ns;
+    int64_t at, cpu_ns, starved_ns;
 };
 
 /* Of one worker, the watchdog's own. */
@@ -75,9 +77,33 @@ static int64_t cpu_of(const struct worker *w)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* How long its thread has been ready to run and had no CPU: 0, where the kernel does not say. */
+static int64_t starved(const struct worker *w)
+{
+    unsigned long long ran, waited = 0;
+    char path[64], text[64];
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", (int)w->tid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    return sscanf(text, "%llu %llu", &ran, &waited) == 2 ? (int64_t)waited : 0;
+}
+
 static struct instant instant_of(const struct worker *w, int64_t now)
 {
-    return (struct instant){.at = now, .cpu_ns = cpu_of(w)};
+    return (struct instant){.at = now, .cpu_ns = cpu_of(w), .starved_ns = starved(w)};
+}
+
+/* It had that long: by the clock, and with a CPU to be had. */
+static bool had(const struct worker *w, const struct instant *since, int64_t now, int64_t span)
+{
+    return now - since->at >= span && now - since->at - (starved(w) - since->starved_ns) >= span;
 }
 
 /* ---- what is said ---- */
@@ -137,9 +163,9 @@ static void look_at(struct watchdog *d, const struct worker *w, int64_t now)
     seen->credit = credit;
     if (seen->told != NOTHING)
         return;
-    if (now - seen->task.at >= d->span_ns)
+    if (had(w, &seen->task, now, d->span_ns))
         tell(w, seen, true, now);
-    else if (now - seen->pass.at >= 2 * d->span_ns)
+    else if (had(w, &seen->pass, now, 2 * d->span_ns))
         tell(w, seen, false, now);
 }
 

@@ -4,7 +4,8 @@
  * counts a beat. One that is awake and has not counted for the whole span is kept by the task that
  * runs there: a computation without rv_yield(), or a call that blocks its thread. It is told once,
  * and again when it is over. Within a pass each resume takes of the worker's credit: where that has
- * changed, it is not one task, but many that run long, and it is told so, a span later.
+ * changed, it is not one task, but many that run long, and it is told so, a span later. Time for
+ * which the kernel had no CPU for it does not count.
  *
  * What it reads belongs to others, who do not wait for it: it copies, looks whether the same
  * task still runs in the same pass, and only then believes what it copied. Nothing is sent to the

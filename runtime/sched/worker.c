@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "kernel/fds.h"
+#include "sched/branch.h"
 #include "sched/record.h"
 #include "sched/runtime.h"
 #include "sched/spread.h"
@@ -169,7 +170,10 @@ static void fire_timers(struct worker *w)
 /* Before a step that could wait: others may have work, and want back what is theirs. */
 static void look_around(struct worker *w)
 {
-    if (w->rt->count == 1 || !idle(w))
+    if (w->rt->count == 1)
+        return;
+    branch_say_new(w);
+    if (!idle(w))
         return;
     if (w->returning)
         spread_return_all(w);
@@ -233,6 +237,7 @@ void worker_loop(struct worker *w)
         w->credit = PASS_CREDIT;
         remember_oldest(w);
         __atomic_store_n(&w->beats, w->beats + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&w->began, w->now, __ATOMIC_RELAXED);
         if (w->rt->count > 1)
             spread_look(w);
         if (__builtin_expect(w->kernel->choose != NULL, 0))

@@ -85,7 +85,8 @@ struct worker {
 
     struct rv_runtime *rt;
     unsigned index;
-    pthread_t thread;         /* but of worker 0 */
+    pthread_t thread;
+    pid_t tid;
     struct stack *loop_stack; /* of a virtual worker: virtual.c */
     bool asleep;              /* it has said so, and is counted: runtime.c */
     bool hopeless;            /* likewise */
@@ -93,6 +94,7 @@ struct worker {
     struct message stop, drain, leave;       /* each is sent once */
     struct branch *branches[BRANCH_BUCKETS]; /* groups of others, of which tasks are here */
     struct slab branch_slab;
+    struct link unsaid;      /* branches of which home has yet to hear */
     struct returns *returns; /* by worker: its records, that have started here */
     uint32_t returning;      /* how many these are */
     uint32_t deal_left;      /* of this pass: so many spread records go to `least` */
@@ -103,6 +105,7 @@ struct worker {
     /* By its own thread; looked at by others, who make do with what they see. */
     uint32_t load;  /* tasks that wait for the world, once a pass */
     uint32_t beats; /* passes: it gets round */
+    int64_t began;  /* when this pass did */
 
     struct inbox inbox; /* what others write, on cache lines of their own */
     struct shelf shelf;

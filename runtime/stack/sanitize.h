@@ -166,8 +166,8 @@ static inline void sanitize_written(void *buf, size_t len)
     (void)len;
 }
 
-/* The kernel is told to close it, and not by close(2). TSan remembers who made which descriptor: who
- * gets the number next, on another thread, would seem to race with that. */
+/* The kernel is told to close it, and not by close(2). TSan remembers who made which descriptor:
+ * who gets the number next, on another thread, would seem to race with that. */
 static inline void sanitize_close(int fd)
 {
 #ifdef __SANITIZE_THREAD__
