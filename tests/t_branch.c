@@ -195,7 +195,7 @@ static int spawn_copies(void *arg)
         return 0;
     }
     rv_group_open(&g, RV_NEVER);
-    rv_go_on(&g, (rv_worker() + 1) % WORKERS, spawn_copies, (char *)arg - 1);
+    rv_go_on(&g, (rv_worker() + 1) % WORKERS, spawn_copies, (void *)((uintptr_t)arg - 1));
     return rv_group_close(&g, 0);
 }
 
@@ -222,7 +222,7 @@ static int fail_the_outermost(void *arg)
         return rv_sleep(RV_NEVER);
     }
     rv_spread_open(&g, RV_NEVER);
-    rv_go_on(&g, (rv_worker() + 1) % WORKERS, fail_the_outermost, (char *)arg - 1);
+    rv_go_on(&g, (rv_worker() + 1) % WORKERS, fail_the_outermost, (void *)((uintptr_t)arg - 1));
     return rv_group_close(&g, 0);
 }
 

@@ -96,7 +96,8 @@ static int spawn_one_more(void *depth)
     raise_to(&live_most, ADD(live));
     ADD(ran);
     if (depth)
-        rv_go_on(shared, (rv_worker() + 1) % WORKERS, spawn_one_more, (char *)depth - 1);
+        rv_go_on(shared, (rv_worker() + 1) % WORKERS, spawn_one_more,
+                 (void *)((uintptr_t)depth - 1));
     SUB(live);
     return 0;
 }

@@ -24,11 +24,16 @@ static int compute_for(rv_time span)
     return 0;
 }
 
+/* Of the thread's own time: what a crowded machine takes from it does not count. */
 static int compute(void *arg)
 {
+    struct timespec t = {0};
+
     (void)arg;
     rv_name("%s", "the hog");
-    return compute_for(HOG_MS * RV_MS);
+    while (t.tv_sec == 0 && t.tv_nsec < HOG_MS * 1000000l)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return 0;
 }
 
 static int block(void *arg)

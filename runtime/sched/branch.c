@@ -116,14 +116,23 @@ static void send_cancel(struct branch *b)
     worker_post(b->here, &b->cancel);
 }
 
-/* Its own branches are to be prompt as well. */
+static void be_prompt(struct branch *b)
+{
+    b->prompt = true;
+    b->group.room_first = b; /* nobody waits there, but each end is told to branch_ended() */
+}
+
+/* Some may have ended by now; and its own branches are to be prompt as well. */
 static void limited(struct message *m)
 {
     struct branch *b = CONTAINER(m, struct branch, limit);
 
-    b->prompt = true;
-    b->group.room_first = b; /* nobody waits there, but each end is told to branch_ended() */
+    if (!b->prompt && b->taken > b->group.live)
+        b->ended = b->taken - b->group.live;
+    be_prompt(b);
     branch_limit_all(&b->group);
+    if (!b->empty && something_to_say(b))
+        say(b);
 }
 
 static void send_limit(struct branch *b)
@@ -218,6 +227,8 @@ static void branch_open(struct branch *b, struct worker *w, rv_group *parent)
     b->group.live_max = SIZE_MAX;
     b->group.closing = true; /* whenever it is empty it is over */
     list_init(&b->unsaid);
+    if (__atomic_load_n(&b->root->live_max, __ATOMIC_RELAXED) != SIZE_MAX)
+        be_prompt(b);
 }
 
 static struct branch *branch_new(struct worker *w, rv_group *parent)
