@@ -95,7 +95,8 @@ int rv_scope_close(rv_scope *s, int result);
 /* ---- groups: every task has one ---- */
 
 typedef struct rv_group rv_group; /* caller-allocated; a scope and the tasks in it */
-void rv_group_open(rv_group *g, rv_time deadline); /* its tasks run on this worker */
+/* A task runs on the worker that spawns it: on this one, unless rv_go_on said otherwise. */
+void rv_group_open(rv_group *g, rv_time deadline);
 /* Its tasks start on any worker, and stay there: idle workers take those that have not started.
  * Whatever a task opens and spawns itself is on its own worker. */
 void rv_spread_open(rv_group *g, rv_time deadline);

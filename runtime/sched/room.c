@@ -171,6 +171,8 @@ int room_send(struct task *me, rv_group *root, struct record *r, struct worker *
                             .group = root,
                             .to = to};
 
+    if (to == NULL && !(root->scope.in_group & GROUP_SPREAD))
+        far.to = me->worker; /* of a plain group it runs where it is spawned */
     if (task_over(me))
         return -ECANCELED;
     record_away(r, me->worker->index);

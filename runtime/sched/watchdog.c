@@ -20,7 +20,8 @@ struct instant {
 /* Of one worker, the watchdog's own. */
 struct watched {
     uint32_t beats;
-    int credit; /* each resume takes of it */
+    int credit;  /* each resume takes of it */
+    int account; /* a descriptor, or -1 */
     struct instant pass, task;
     enum { NOTHING, KEPT, SLOW } told; /* KEPT is of the task, SLOW of the pass */
 };
@@ -77,33 +78,36 @@ static int64_t cpu_of(const struct worker *w)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* How long its thread has been ready to run and had no CPU: 0, where the kernel does not say. */
-static int64_t starved(const struct worker *w)
+/* The kernel's account of a thread: how long it has run, and waited for a CPU. Kept open, or a
+ * number would come and go that the program may count on. */
+static int open_account(const struct worker *w)
 {
-    unsigned long long ran, waited = 0;
-    char path[64], text[64];
-    ssize_t n;
-    int fd;
+    char path[64];
 
     snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", (int)w->tid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    n = read(fd, text, sizeof text - 1);
-    close(fd);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* How long the thread has been ready to run and had no CPU: 0, where the kernel does not say. */
+static int64_t starved(const struct watched *seen)
+{
+    unsigned long long ran, waited = 0;
+    char text[64];
+    ssize_t n = seen->account < 0 ? 0 : pread(seen->account, text, sizeof text - 1, 0);
+
     text[n > 0 ? n : 0] = 0;
     return sscanf(text, "%llu %llu", &ran, &waited) == 2 ? (int64_t)waited : 0;
 }
 
-static struct instant instant_of(const struct worker *w, int64_t now)
+static struct instant instant_of(const struct worker *w, const struct watched *seen, int64_t now)
 {
-    return (struct instant){.at = now, .cpu_ns = cpu_of(w), .starved_ns = starved(w)};
+    return (struct instant){.at = now, .cpu_ns = cpu_of(w), .starved_ns = starved(seen)};
 }
 
 /* It had that long: by the clock, and with a CPU to be had. */
-static bool had(const struct worker *w, const struct instant *since, int64_t now, int64_t span)
+static bool had(const struct watched *seen, const struct instant *since, int64_t now, int64_t span)
 {
-    return now - since->at >= span && now - since->at - (starved(w) - since->starved_ns) >= span;
+    return now - since->at >= span && now - since->at - (starved(seen) - since->starved_ns) >= span;
 }
 
 /* ---- what is said ---- */
@@ -156,16 +160,16 @@ static void look_at(struct watchdog *d, const struct worker *w, int64_t now)
     if (round || (credit != seen->credit && seen->told == KEPT))
         tell_end(w, seen, now);
     if (round || credit != seen->credit)
-        seen->task = instant_of(w, now);
+        seen->task = instant_of(w, seen, now);
     if (round)
         seen->pass = seen->task;
     seen->beats = beats;
     seen->credit = credit;
     if (seen->told != NOTHING)
         return;
-    if (had(w, &seen->task, now, d->span_ns))
+    if (had(seen, &seen->task, now, d->span_ns))
         tell(w, seen, true, now);
-    else if (had(w, &seen->pass, now, 2 * d->span_ns))
+    else if (had(seen, &seen->pass, now, 2 * d->span_ns))
         tell(w, seen, false, now);
 }
 
@@ -231,6 +235,13 @@ void watchdog_wake(struct watchdog *d)
     pthread_mutex_unlock(&d->lock);
 }
 
+static void close_accounts(struct watchdog *d)
+{
+    for (unsigned i = 0; i < d->rt->count; i++)
+        if (d->watched[i].account >= 0)
+            close(d->watched[i].account);
+}
+
 static int make(struct rv_runtime *rt)
 {
     struct watchdog *d = calloc(1, sizeof *d);
@@ -246,14 +257,20 @@ static int make(struct rv_runtime *rt)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&d->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    for (unsigned i = 0; i < rt->count; i++)
-        d->watched[i].pass.at = d->watched[i].task.at = clock_now();
+    for (unsigned i = 0; i < rt->count; i++) {
+        struct watched *seen = &d->watched[i];
+
+        seen->account = open_account(rt->workers[i]);
+        seen->pass = seen->task = instant_of(rt->workers[i], seen, clock_now());
+    }
     err = run_thread(&d->thread, watch, d);
-    if (err < 0)
+    if (err < 0) {
+        close_accounts(d);
         free(d);
-    else
-        __atomic_store_n(&rt->watchdog, d, __ATOMIC_RELEASE); /* the other workers run */
-    return err;
+        return err;
+    }
+    __atomic_store_n(&rt->watchdog, d, __ATOMIC_RELEASE); /* the other workers run */
+    return 0;
 }
 
 int watchdog_start(struct rv_runtime *rt)
@@ -281,6 +298,7 @@ void watchdog_stop(struct rv_runtime *rt)
     pthread_cond_signal(&d->wake);
     pthread_mutex_unlock(&d->lock);
     pthread_join(d->thread, NULL);
+    close_accounts(d);
 }
 
 void watchdog_free(struct rv_runtime *rt)
