@@ -249,7 +249,7 @@ static int watch_the_watchdog(void *arg)
     CHECK_EQ(rv_sleep(RV_S), 0);
     after = switches_of_watchdog();
     CHECK(before > 0);
-    CHECK(after - before <= 2 + SCALED(0, 8));
+    CHECK(after - before <= 12); /* ticking, it would be 40 */
     if (tap_failures)
         fprintf(stderr, "%ld, then %ld switches\n", before, after);
     return 0;
