@@ -151,7 +151,7 @@ static void look_at(struct watchdog *d, const struct worker *w, int64_t now)
     struct watched *seen = &d->watched[w->index];
     uint32_t beats = __atomic_load_n(&w->beats, __ATOMIC_ACQUIRE);
     int credit = copy_credit(w);
-    bool round = beats != seen->beats || inbox_parked(&w->inbox);
+    bool round = beats == 0 || beats != seen->beats || inbox_parked(&w->inbox);
 
     if (round || (credit != seen->credit && seen->told == KEPT))
         tell_end(w, seen, now);
@@ -246,8 +246,6 @@ static int make(struct rv_runtime *rt)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&d->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    for (unsigned i = 0; i < rt->count; i++)
-        d->watched[i].pass.at = d->watched[i].task.at = clock_now();
     err = run_thread(&d->thread, watch, d);
     if (err < 0)
         free(d);
