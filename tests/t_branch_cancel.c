@@ -61,28 +61,6 @@ TEST_WORKERS(a_task_on_another_worker_cancels_its_group_and_is_cancelled_itself_
     return 0;
 }
 
-static int cancel_first_thing(void *unused)
-{
-    (void)unused;
-    rv_group_cancel(shared);
-    CHECK(rv_cancelled());
-    return rv_sleep(RV_NEVER);
-}
-
-/* Home has not been told yet that there is anybody on that worker. */
-TEST_WORKERS(a_task_whose_first_act_is_to_cancel_its_group_is_cancelled_when_that_returns)
-{
-    rv_group g;
-
-    SET(shared, &g);
-    for (unsigned i = 0; i < WORKERS; i++) {
-        rv_spread_open(&g, RV_NEVER);
-        rv_go_on(&g, i, cancel_first_thing, NULL);
-        CHECK_EQ(rv_group_close(&g, 0), 0);
-    }
-    return 0;
-}
-
 static int cancel_the_scope(void *unused)
 {
     (void)unused;
