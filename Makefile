@@ -321,7 +321,8 @@ for_scripts += SOURCES='$(lib_sources)' LIBS='$(libs) -lm'
 # randomisation; where the personality may not be set (some containers), it has to.
 still = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-.PHONY: check check-worlds check-asan check-tsan check-nouring check-arch check-kernels tests
+.PHONY: check check-worlds check-workers check-asan check-tsan check-nouring check-arch
+.PHONY: check-kernels tests
 .PHONY: examples sim
 tests: $(call programs,$(tests_c) $(tests_cxx) $(tests_runner)) $(scenarios) $(planted)
 tests: ## build the tests, run none
@@ -340,6 +341,17 @@ check-worlds: all tests examples ## the tests in each world, and a table; WORLDS
 	$(if $(in_worlds),,$(error no test of the worlds matches T=$(T)))
 	$(Q)MAKEFLAGS= $(for_scripts) $(still) tools/worlds -j$(JOBS) $(if $(V),-v) $(WORLDS) -- \
 		$(in_worlds)
+
+# What builds for itself, or looks at sources, or at simulated worlds of its own choice: no
+# number of workers makes a difference to it.
+of_no_worker := $(worldless) $(addprefix tests/t_,docs.sh lto.sh valgrind.sh sim_guard.sh \
+	examples_sim.sh) $(call programs,$(wildcard tests/t_sim*.c tests/t_switch*.c tests/t_model*.c))
+of_workers := $(filter-out $(of_no_worker),$(chosen))
+
+check-workers: all tests examples ## the tests with REEVE_WORKERS=4; SAN=thread, T=chan
+	$(if $(of_workers),,$(error no test of several workers matches T=$(T)))
+	$(Q)MAKEFLAGS= REEVE_WORKERS=4 $(for_scripts) $(still) prove -j$(JOBS) \
+		--exec '$(if $(RUN),tests/run)' $(of_workers)
 
 check-asan: ## the tests under ASan and UBSan
 	+$(MAKE) check SAN=address

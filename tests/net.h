@@ -28,6 +28,15 @@
     }                                                     \
     static int sentence##_task(void *unused __attribute__((unused)))
 
+/* Of what one worker has for itself, whatever REEVE_WORKERS says. */
+#define TEST_TASK_ALONE(sentence)                                                \
+    static int sentence##_task(void *unused);                                    \
+    TEST(sentence)                                                               \
+    {                                                                            \
+        CHECK_EQ(rv_run(sentence##_task, NULL, &(rv_options){.workers = 1}), 0); \
+    }                                                                            \
+    static int sentence##_task(void *unused __attribute__((unused)))
+
 /* The value of a call that is given only so long; -ETIMEDOUT. */
 #define WITHIN(span, call)                              \
     ({                                                  \

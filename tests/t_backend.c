@@ -221,19 +221,20 @@ static int nothing(void *arg)
 /* No room is better then, and to try them all would hide what is wrong. */
 TEST(running_out_of_descriptors_is_an_error_on_every_backend)
 {
+    const rv_options epoll = {.backend = "epoll", .workers = 1}; /* each takes two more */
     struct rlimit few;
 
     getrlimit(RLIMIT_NOFILE, &few);
     few.rlim_cur = (rlim_t)MUST(dup(2)) + 1; /* the lowest free number: all below are taken */
     setrlimit(RLIMIT_NOFILE, &few);
     CHECK_EQ(rv_run(nothing, NULL, &any), -EMFILE);
-    CHECK_EQ(rv_run(nothing, NULL, &(rv_options){.backend = "epoll"}), -EMFILE);
+    CHECK_EQ(rv_run(nothing, NULL, &epoll), -EMFILE);
     few.rlim_cur += 1; /* for the bell, and not for the set */
     setrlimit(RLIMIT_NOFILE, &few);
-    CHECK_EQ(rv_run(nothing, NULL, &(rv_options){.backend = "epoll"}), -EMFILE);
+    CHECK_EQ(rv_run(nothing, NULL, &epoll), -EMFILE);
     few.rlim_cur += 1;
     setrlimit(RLIMIT_NOFILE, &few);
-    CHECK_EQ(rv_run(nothing, NULL, &(rv_options){.backend = "epoll"}), 0);
+    CHECK_EQ(rv_run(nothing, NULL, &epoll), 0);
 }
 
 /* ---- the log ---- */

@@ -360,3 +360,23 @@ DIES_FROM_AFAR(nor_its_floating_point_environment,
                "rv_group_fenv: the group was opened on another worker", rv_group_fenv(g))
 DIES_FROM_AFAR(nor_close_its_scope, "rv_scope_close: another task opened it",
                return rv_scope_close(&g->scope, 0))
+
+static int cancel_first_thing(void *arg)
+{
+    rv_group_cancel(arg);
+    CHECK(rv_cancelled());
+    return rv_sleep(RV_NEVER);
+}
+
+/* Home has not been told yet that there is anybody on that worker. */
+TEST_WORKERS(a_task_whose_first_act_is_to_cancel_its_group_is_cancelled_when_that_returns)
+{
+    rv_group g;
+
+    for (unsigned i = 0; i < WORKERS; i++) {
+        rv_spread_open(&g, RV_NEVER);
+        rv_go_on(&g, i, cancel_first_thing, &g);
+        CHECK_EQ(rv_group_close(&g, 0), 0);
+    }
+    return 0;
+}

@@ -44,7 +44,7 @@ static int read_two(void *arg)
 
 /* Its number comes to mean another socket before it was noticed that the old one is gone: what
  * arrives there is not for the one who waits. */
-TEST_TASK(hazard_49_who_waits_on_a_number_does_not_get_what_comes_for_the_next)
+TEST_TASK_ALONE(hazard_49_who_waits_on_a_number_does_not_get_what_comes_for_the_next)
 {
     struct address at;
     int fds[2], other, old;

@@ -393,6 +393,7 @@ static int count_tasks(void *arg)
 
 TEST(tasks_max_of_the_environment_holds)
 {
+    setenv("REEVE_WORKERS", "1", 1); /* several would divide them */
     setenv("REEVE_TASKS_MAX", "5", 1);
     CHECK_EQ(rv_run(count_tasks, NULL, NULL), 4);
     CHECK_EQ(rv_run(count_tasks, NULL, &(rv_options){.tasks_max = 3}), 2);

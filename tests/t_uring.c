@@ -13,7 +13,7 @@
 #include "sched/worker.h"
 
 /* Time, which a test may push on. */
-static int64_t pushed_ns;
+static _Thread_local int64_t pushed_ns; /* of worker 0's clock */
 int __real_clock_gettime(clockid_t clock, struct timespec *t);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *t);
 

@@ -2,6 +2,7 @@
  * and told again when it is over; who lets others run is not, however busy; and it costs nothing
  * while all sleep.
  */
+// LINK: -Wl,--wrap=pthread_create,--wrap=pthread_mutex_lock
 #include "tests/child.h"
 #include "tests/threads.h"
 
@@ -223,6 +224,64 @@ TEST(tasks_that_take_turns_and_keep_their_worker_together_are_not_taken_for_one_
     check_says(&c, "reeve: watchdog: worker 1 has not got round for ", "the watchdog");
     if (tap_failures)
         fprintf(stderr, "%s", c.words);
+}
+
+/* ---- starts and ends ---- */
+
+enum { SLOW_MS = 200 };
+
+static bool slow_start; /* making a thread takes its maker long */
+static _Thread_local bool slow_end;
+
+int __real_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg);
+int __real_pthread_mutex_lock(pthread_mutex_t *lock);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
+
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg)
+{
+    int err = __real_pthread_create(t, a, fn, arg);
+
+    if (slow_start)
+        usleep(SLOW_MS * 1000);
+    return err;
+}
+
+/* The watchdog's: what worker 0 takes when all have left their loops, to stop it. */
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
+{
+    if (slow_end)
+        usleep(SLOW_MS * 1000);
+    slow_end = false;
+    return __real_pthread_mutex_lock(lock);
+}
+
+static int end_slowly(void *arg)
+{
+    slow_end = *(bool *)arg;
+    return 0;
+}
+
+static int run_slowly(void *arg)
+{
+    const rv_options hasty = {.workers = 2, .watchdog_ms = SLOW_MS / 10};
+
+    slow_start = !*(bool *)arg;
+    return rv_run(end_slowly, arg, &hasty);
+}
+
+TEST(of_workers_that_take_long_to_start_or_to_end_nothing_is_said)
+{
+    NOT_IN_SIM(NO_REAL_THREADS);
+    for (int ends = 0; ends < 2; ends++) {
+        bool slow = ends;
+        struct child c = child_result(run_slowly, &slow);
+
+        CHECK_EQ(c.code, 0);
+        CHECK(strstr(c.words, "watchdog") == NULL);
+        if (tap_failures)
+            fprintf(stderr, "%s", c.words);
+    }
 }
 
 /* ---- what it costs ---- */

@@ -4,7 +4,8 @@
  *   -Wl,--wrap=io_uring_submit_and_wait,--wrap=io_uring_submit_and_wait_timeout
  *   -Wl,--wrap=io_uring_submit_and_get_events,--wrap=io_uring_submit
  * An enter may fail, or submit less than it was given. An operation may never reach the kernel:
- * it is made a NOP on its way in, and its result is put in its place on the way out.
+ * it is made a NOP on its way in, and its result is put in its place on the way out. All that is
+ * of the thread that asks for it, worker 0: the kernel of the other workers behaves.
  */
 #ifndef URING_FAULTS_H
 #define URING_FAULTS_H
@@ -26,7 +27,7 @@ int __wrap_io_uring_submit_and_get_events(struct io_uring *ring);
 int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
 
-static struct {
+static _Thread_local struct {
     /* Enters: */
     int every;         /* each so-manieth is spoilt; 0: none */
     const int *errors; /* with these in turn; 1: submits one entry and no more */

@@ -117,13 +117,16 @@ static void closed(struct kop *op)
     wait_wake(c->task, result);
 }
 
+static const struct wait_kind claim_kind = {
+    .name = "rv_close, until another worker has closed the number"};
+
 /* The number is this task's to close: 0, -EBADF, -ENOMEM. */
 static int claim(struct closing *c, struct task *me, struct kernel *k)
 {
     int err;
 
-    while ((err = fds_get(k, c->op.fd, &c->e)) == -EAGAIN)
-        worker_pause(me->worker);
+    for (rv_time pause = 0; (err = fds_get(k, c->op.fd, &c->e)) == -EAGAIN;)
+        (void)io_pause(me, &claim_kind, &pause);
     return err < 0 ? err : fds_claim(k, c->e, &c->others);
 }
 

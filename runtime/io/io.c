@@ -6,12 +6,36 @@
 #include "base/plant.h"
 
 /* Another worker's close is with the kernel: a moment, mostly, in which the number may have come to
- * mean another file. */
+ * mean another file; but SO_LINGER makes it long. Nobody says when it is over: it is looked for, at
+ * intervals that grow. */
+static bool given_abort(struct task *t, void *on)
+{
+    (void)t;
+    (void)on;
+    return true;
+}
+
+static const struct wait_kind given_kind = {
+    .name = "a descriptor, until another worker has closed its number", .abort = given_abort};
+
+int io_pause(struct task *me, const struct wait_kind *kind, rv_time *pause)
+{
+    const rv_time most = RV_MS;
+
+    if (*pause == 0) {
+        *pause = 10 * RV_US;
+        worker_pause(me->worker);
+        return 0;
+    }
+    *pause = 2 * *pause < most ? 2 * *pause : most;
+    return wait_park(me, kind, NULL, clock_sum(me->worker->now, *pause));
+}
+
 int io_begin_slow(struct io *io, int fd, int err)
 {
-    while (err == -EAGAIN) {
-        worker_pause(io->me->worker);
-        err = task_over(io->me) ? -ECANCELED : fds_get(io->k, fd, &io->e);
+    for (rv_time pause = 0; err == -EAGAIN;) {
+        err = io_pause(io->me, &given_kind, &pause);
+        err = err < 0 ? err : task_over(io->me) ? -ECANCELED : fds_get(io->k, fd, &io->e);
     }
     return err < 0 ? wait_refuse(io->me, err) : 0;
 }

@@ -25,6 +25,9 @@ struct io {
     uint32_t life; /* e->life when the call began */
 };
 
+/* Lets others run, longer each time: 0, or as the kind's abort() has it. *pause is 0 at first. */
+int io_pause(struct task *me, const struct wait_kind *kind, rv_time *pause);
+
 /* fds_get() has said err. */
 int io_begin_slow(struct io *io, int fd, int err) __attribute__((cold));
 

@@ -45,7 +45,8 @@ static void say(struct branch *b)
 
 static bool something_to_say(const struct branch *b)
 {
-    return b->empty || (b->group.error && !b->error_said) || (b->prompt && to_give_back(b));
+    return b->empty || b->joined || (b->group.error && !b->error_said) ||
+           (b->prompt && to_give_back(b));
 }
 
 static void envelope_is_back(struct message *m)
@@ -122,13 +123,26 @@ static void be_prompt(struct branch *b)
     b->group.room_first = b; /* nobody waits there, but each end is told to branch_ended() */
 }
 
-/* Some may have ended by now; and its own branches are to be prompt as well. */
+/* From here on the books are exact: what ended is given back, what was spawned here is joined. */
+static void declare(struct branch *b)
+{
+    size_t live = b->group.live;
+
+    if (b->taken > live) {
+        b->ended = b->taken - live;
+    } else {
+        b->joined += live - b->taken;
+        b->taken = live;
+    }
+}
+
+/* Its own branches are to be prompt as well. */
 static void limited(struct message *m)
 {
     struct branch *b = CONTAINER(m, struct branch, limit);
 
-    if (!b->prompt && b->taken > b->group.live)
-        b->ended = b->taken - b->group.live;
+    if (!b->prompt)
+        declare(b);
     be_prompt(b);
     branch_limit_all(&b->group);
     if (!b->empty && something_to_say(b))

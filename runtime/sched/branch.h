@@ -87,8 +87,9 @@ void branch_empty(rv_group *g); /* group.h */
 void branch_ended(rv_group *g, size_t count);
 void branch_failed(rv_group *g);
 
-/* At the end of a pass: home hears of those that were made in it. One that is over by then says so
- * in the same word: a short task on another worker is two messages there and back, and not four. */
+/* At the end of a pass, and before a cancel goes home: home hears of those that were made since.
+ * One that is over by then says so in the same word: a short task on another worker is two
+ * messages there and back, and not four. */
 void branch_say_new(struct worker *w);
 
 /* At home, of any group: it was cancelled, or has a limit now. */

@@ -103,19 +103,20 @@ static void arrive(struct message *m)
 
 /* ---- posting ---- */
 
-/* In turn, but passing over those that have not taken yet what they were sent: one of them may be
- * kept by a task. With all of them full of mail it is in turn. A worker's turns are its own: in a
+/* In turn, but passing over those that have not taken yet what they were sent, or have not got round
+ * for a while: a task may keep them. With all of them like that it is in turn. A worker's turns are its own: in a
  * simulated world they must not hang on what ran before. */
 static struct worker *pick(struct rv_runtime *rt)
 {
     static __thread unsigned turn;
     unsigned *mine = worker_self ? &worker_self->post_turn : &turn;
+    int64_t now = worker_self ? worker_self->now : clock_now();
 
     ++*mine;
     for (unsigned i = 0; i < rt->count; i++) {
         struct worker *w = rt->workers[(*mine + i) % rt->count];
 
-        if (!inbox_called(&w->inbox) || inbox_parked(&w->inbox))
+        if (inbox_parked(&w->inbox) || (!inbox_called(&w->inbox) && spread_gets_round(w, now)))
             return w;
     }
     return rt->workers[*mine % rt->count];

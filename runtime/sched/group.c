@@ -202,6 +202,7 @@ static void ask_for_place(struct task *me, rv_group *root, struct record *r, int
         if (err == 0)
             return;
         record_release(me->worker, r);
+        record_ended(me->worker);
     }
     if (err == -ECANCELED && __atomic_load_n(&root->scope.due, __ATOMIC_RELAXED) > me->worker->now)
         err = scope_cause(me);

@@ -127,7 +127,7 @@ static void prepare(struct worker *w)
     const struct settings *s = w->rt->settings;
 
     w->default_stacks = (uint8_t)(stack_pool_for(&w->stacks, s->stack_bytes) - w->stacks.pools);
-    w->tasks_max = s->tasks_max == SIZE_MAX ? SIZE_MAX : (s->tasks_max - 1) / w->rt->count + 1;
+    w->tasks_max = s->tasks_max;
     w->verify_at = w->trim_at = RV_NEVER;
     w->id_step = w->rt->count;
     w->last_id = w->index + 1 - w->id_step; /* the first one of all is 1 */
@@ -202,6 +202,8 @@ int worker_start(struct worker *w)
         report("REEVE_GUARD=madvise: this kernel has no MADV_GUARD_INSTALL (Linux 6.13)");
         return err;
     }
+    if (w->stacks.guard == STACK_GUARD_MPROTECT) /* mappings are the process's */
+        w->stacks.guards_left /= w->rt->count;
     prepare(w);
     err = start_kernel(w);
     if (err < 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sched/group.h"
+#include "sched/runtime.h"
 #include "sched/spread.h"
 
 void record_release(struct worker *w, struct record *r)
@@ -26,11 +27,15 @@ int record_make_copied(struct worker *w, rv_group *g, rv_fn *fn, const void *arg
 
     if (err < 0)
         return err;
-    if (len > w->stacks.pools[g->stacks].usable_bytes / 4)
+    if (len > w->stacks.pools[g->stacks].usable_bytes / 4) {
+        record_ended(w);
         return -E2BIG;
+    }
     r = len <= RECORD_COPY_SMALL ? slab_take(&w->record_copy_slab) : malloc(sizeof *r + len);
-    if (r == NULL)
+    if (r == NULL) {
+        record_ended(w);
         return -ENOMEM;
+    }
     r->how = RECORD_COPIED;
     r->len = (uint32_t)len;
     if (len) /* nothing may be copied from NULL */
@@ -81,6 +86,27 @@ bool record_reserve(struct worker *w)
     return true;
 }
 
+/* One count for all workers, since what one spawns another starts; atomic where there are others. */
+bool record_admit(struct worker *w)
+{
+    size_t *tasks = &w->rt->tasks;
+
+    if (w->rt->count == 1)
+        return *tasks < w->tasks_max && ++*tasks;
+    if (__atomic_add_fetch(tasks, 1, __ATOMIC_RELAXED) <= w->tasks_max)
+        return true;
+    record_discount(w);
+    return false;
+}
+
+void record_discount(struct worker *w)
+{
+    if (w->rt->count == 1)
+        w->rt->tasks--;
+    else
+        __atomic_sub_fetch(&w->rt->tasks, 1, __ATOMIC_RELAXED);
+}
+
 void record_promote(struct worker *w, uint32_t at)
 {
     struct link *l = w->records.next;
@@ -102,6 +128,7 @@ void record_lost(struct worker *w, struct record *r)
     void *post = r->how & RECORD_POSTED ? r->arg : NULL;
 
     record_release(w, r);
+    record_ended(w);
     if (post)
         post_lost(post, -ENOMEM);
     group_child_done(g, post ? 0 : -ENOMEM);

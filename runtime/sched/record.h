@@ -74,6 +74,17 @@ void record_lost(struct worker *w, struct record *r); /* in no list, and never t
 void post_lost(void *post, int err);                  /* foreign.c */
 void record_promote(struct worker *w, uint32_t at);   /* the newest but so many is the newest */
 
+/* With rv_options.tasks_max: true, one more is counted, of all workers. */
+bool record_admit(struct worker *w);
+void record_discount(struct worker *w);
+
+/* It will not be, or is over. */
+static inline void record_ended(struct worker *w)
+{
+    if (__builtin_expect(w->tasks_max != SIZE_MAX, 0))
+        record_discount(w);
+}
+
 /* ---- those that any worker may start: spread.c ---- */
 
 void spread_add(struct worker *w, struct record *r);
@@ -85,11 +96,6 @@ bool spread_deal(struct worker *w, struct record *r);
 
 /* ---- what is not rare ---- */
 
-static inline size_t record_count(const struct worker *w)
-{
-    return w->started + w->unstarted + shelf_count(&w->shelf);
-}
-
 /* 0, or why there can be no further task. */
 static inline int record_allowed(struct worker *w, const rv_group *g)
 {
@@ -97,9 +103,7 @@ static inline int record_allowed(struct worker *w, const rv_group *g)
 
     if (__builtin_expect(p->exhausted, 0) && !stack_recovers(p))
         return -ENOMEM;
-    if (__builtin_expect(w->tasks_max != SIZE_MAX, 0) && record_count(w) >= w->tasks_max)
-        return -EAGAIN;
-    return 0;
+    return __builtin_expect(w->tasks_max != SIZE_MAX, 0) && !record_admit(w) ? -EAGAIN : 0;
 }
 
 static inline void record_fill(struct worker *w, struct record *r, rv_group *g, rv_fn *fn,
@@ -151,8 +155,10 @@ static inline int record_make(struct worker *w, rv_group *g, rv_fn *fn, void *ar
     if (err < 0)
         return err;
     r = slab_take(&w->record_slab);
-    if (__builtin_expect(r == NULL, 0))
+    if (__builtin_expect(r == NULL, 0)) {
+        record_ended(w);
         return -ENOMEM;
+    }
     r->how = 0;
     record_fill(w, r, g, fn, arg, site);
     *out_r = r;

@@ -72,19 +72,39 @@ void worker_take_messages(struct worker *w)
 }
 
 /* One at a time: who was called and has taken what it found calls the next (spread.c). */
-void runtime_call_idler(struct rv_runtime *rt, unsigned from)
+static bool rouse_one(struct rv_runtime *rt, unsigned from)
 {
-    if (!idlers_call(&rt->idlers))
-        return;
     for (unsigned i = 1; i <= rt->count; i++) {
         struct worker *w = rt->workers[(from + i) % rt->count];
 
         if (inbox_rouse(&w->inbox)) {
             kernel_ring(w->kernel);
-            return;
+            return true;
         }
     }
-    idlers_heed(&rt->idlers); /* all are on their way already, and look before they sleep */
+    return false;
+}
+
+static bool any_parked(const struct rv_runtime *rt)
+{
+    for (unsigned i = 0; i < rt->count; i++)
+        if (inbox_parked(&rt->workers[i]->inbox))
+            return true;
+    return false;
+}
+
+/* Who finds nobody takes the call back, and looks again: meanwhile somebody may have gone to sleep,
+ * and a third one, who brought work, have kept silent because of the call. Those who are on their
+ * way still look before they sleep. */
+void runtime_call_idler(struct rv_runtime *rt, unsigned from)
+{
+    while (idlers_call(&rt->idlers)) {
+        if (rouse_one(rt, from))
+            return;
+        idlers_heed(&rt->idlers);
+        if (!any_parked(rt))
+            return;
+    }
 }
 
 /* ---- going to sleep ---- */
@@ -226,21 +246,17 @@ static void stop_here(struct message *m)
 
 /* With other threads about, no post is accepted any more, and those that were are here, or on
  * their way before the stop. */
-void runtime_stop(struct worker *w)
+static void stop_all(struct worker *w)
 {
     struct rv_runtime *rt = w->rt;
 
-    if (!worker_reachable(w))
-        return;
     runtime_close_door(rt);
     worker_take_messages(w);
     for (unsigned i = 1; i < rt->count; i++) {
         rt->workers[i]->stop.deliver = stop_here;
         worker_post(rt->workers[i], &rt->workers[i]->stop);
     }
-    w->stopping = true;
-    if (w->root.live > 1)
-        scope_cancel(&w->root.scope);
+    stop_here(&w->stop);
 }
 
 static void drained(struct message *m)
@@ -266,8 +282,8 @@ bool runtime_goes_on(struct worker *w)
 {
     struct rv_runtime *rt = w->rt;
 
-    if (w->index == 0 && w->root.live == 0 && !w->stopping)
-        runtime_stop(w); /* the first task never ran */
+    if (w->index == 0 && !w->stopping && (rt->first_ended || w->root.live == 0))
+        stop_all(w);
     if (w->leaving || !w->stopping || w->root.live)
         return !w->leaving;
     if (!w->drained) {

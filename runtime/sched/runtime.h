@@ -41,11 +41,13 @@ struct rv_runtime {
     unsigned count;
     struct worker *workers[WORKERS_MAX];
     struct idlers idlers;
+    size_t tasks;         /* atomic: with tasks_max, all that live (record.c) */
     uint32_t inside;      /* atomic: workers that have not left their loops */
     uint64_t hopeless;    /* atomic: those asleep for ever, as far as they know; above 32 bits, how
                              many were and woke up */
     uint32_t door;        /* atomic: 2 for each post that is under way, 1: closed (foreign.c) */
     bool posted_to;       /* atomic: another thread may know of this runtime */
+    bool first_ended;     /* worker 0\'s */
     unsigned drained;     /* worker 0's: of the others, those that have no task any more */
     struct tour breaking; /* while `being_broken` */
     bool being_broken;    /* atomic */
@@ -95,8 +97,6 @@ void runtime_tour(struct tour *t, struct worker *home);
 void runtime_break_up(struct worker *w, const char *why);
 void worker_dump(int fd, struct worker *w); /* inspect/dump.c */
 
-/* The first task has ended, on worker 0, which runs it still. */
-void runtime_stop(struct worker *w);
 /* Is there anything left that the worker's loop must go on for? */
 bool runtime_goes_on(struct worker *w);
 /* Before the first task: those from 1 on, before `end`, leave. */

@@ -215,6 +215,7 @@ static void called(const char *call, rv_scope *s)
         cancel_called(s);
         return;
     }
+    branch_say_new(me->worker); /* the caller's own may be one, and is to be cancelled, too */
     worker_post(owner->worker, &far.message);
     (void)wait_park(me, &far_kind, &far, RV_NEVER);
 }

@@ -115,11 +115,9 @@ static uint32_t load_of(const struct worker *w)
     return __atomic_load_n(&w->load, __ATOMIC_RELAXED);
 }
 
-/* It will take what it is sent soon: it sleeps, or its pass is not old. */
-static bool gets_round(const struct worker *w, const struct worker *other)
+bool spread_gets_round(const struct worker *w, int64_t now)
 {
-    return w->now - __atomic_load_n(&other->began, __ATOMIC_RELAXED) < KEPT_NS ||
-           inbox_parked(&other->inbox);
+    return now - __atomic_load_n(&w->began, __ATOMIC_RELAXED) < KEPT_NS || inbox_parked(&w->inbox);
 }
 
 /* Who has the fewest. Each deal brings the two nearer by two. One's own word is a pass old, and
@@ -131,7 +129,7 @@ static void set_deal(struct worker *w, uint32_t mine)
     for (unsigned i = 0; i < w->rt->count; i++) {
         const struct worker *other = w->rt->workers[i];
 
-        if (i != w->index && load_of(other) < least && gets_round(w, other)) {
+        if (i != w->index && load_of(other) < least && spread_gets_round(other, w->now)) {
             least = load_of(other);
             w->least = i;
         }
@@ -221,6 +219,9 @@ static void take(struct worker *w, struct worker *from, struct link *batch, uint
         w->spread_count++;
         w->unstarted++;
     }
+    if (w->spread_count >
+        1) /* the rest stays in others' reach: what is started first may be long */
+        shelve(w, w->spread_count - 1);
     if (count) /* it can do nothing for these */
         shelf_put(&from->shelf, batch, count);
 }

@@ -50,6 +50,9 @@ bool spread_fetch(struct worker *w);
 /* Is there something to take on anybody's shelf? */
 bool spread_anywhere(const struct worker *w);
 
+/* It will take what it is sent soon: it sleeps, or its pass is not old. */
+bool spread_gets_round(const struct worker *w, int64_t now);
+
 /* r, which is in no list, is to start on `to`, which may be this worker. */
 void spread_send(struct worker *to, struct record *r);
 

@@ -25,6 +25,7 @@ static inline void finish(struct task *me, int result)
     if (me->seat)
         scope_leave_seat(me);
     task_move(me, TASK_FINISHED);
+    record_ended(me->worker);
     group_child_done(me->group, result);
 }
 

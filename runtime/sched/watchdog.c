@@ -23,6 +23,7 @@ struct watched {
     int credit;  /* each resume takes of it */
     int account; /* a descriptor, or -1 */
     struct instant pass, task;
+    int64_t cpu_ns;                    /* at the last look */
     enum { NOTHING, KEPT, SLOW } told; /* KEPT is of the task, SLOW of the pass */
 };
 
@@ -99,6 +100,24 @@ static int64_t starved(const struct watched *seen)
     return sscanf(text, "%llu %llu", &ran, &waited) == 2 ? (int64_t)waited : 0;
 }
 
+/* It is ready to run. */
+static bool runnable(const struct worker *w)
+{
+    char path[64], text[128], *state;
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)w->tid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    state = strrchr(text, ')'); /* behind its name */
+    return state && strncmp(state, ") R", 3) == 0;
+}
+
 static struct instant instant_of(const struct worker *w, const struct watched *seen, int64_t now)
 {
     return (struct instant){.at = now, .cpu_ns = cpu_of(w), .starved_ns = starved(seen)};
@@ -108,6 +127,15 @@ static struct instant instant_of(const struct worker *w, const struct watched *s
 static bool had(const struct watched *seen, const struct instant *since, int64_t now, int64_t span)
 {
     return now - since->at >= span && now - since->at - (starved(seen) - since->starved_ns) >= span;
+}
+
+/* It has been ready since the last look, and did not run: what it had is known when it has run. */
+static bool waits_for_cpu(const struct worker *w, struct watched *seen)
+{
+    int64_t before = seen->cpu_ns;
+
+    seen->cpu_ns = cpu_of(w);
+    return seen->cpu_ns == before && runnable(w);
 }
 
 /* ---- what is said ---- */
@@ -155,17 +183,19 @@ static void look_at(struct watchdog *d, const struct worker *w, int64_t now)
     struct watched *seen = &d->watched[w->index];
     uint32_t beats = __atomic_load_n(&w->beats, __ATOMIC_ACQUIRE);
     int credit = copy_credit(w);
-    bool round = beats != seen->beats || inbox_parked(&w->inbox);
+    bool round = beats == 0 || beats != seen->beats || inbox_parked(&w->inbox);
 
     if (round || (credit != seen->credit && seen->told == KEPT))
         tell_end(w, seen, now);
     if (round || credit != seen->credit)
         seen->task = instant_of(w, seen, now);
-    if (round)
+    if (round) {
         seen->pass = seen->task;
+        seen->cpu_ns = seen->task.cpu_ns;
+    }
     seen->beats = beats;
     seen->credit = credit;
-    if (seen->told != NOTHING)
+    if (seen->told != NOTHING || round || waits_for_cpu(w, seen))
         return;
     if (had(seen, &seen->task, now, d->span_ns))
         tell(w, seen, true, now);

@@ -5,7 +5,8 @@
  * runs there: a computation without rv_yield(), or a call that blocks its thread. It is told once,
  * and again when it is over. Within a pass each resume takes of the worker's credit: where that has
  * changed, it is not one task, but many that run long, and it is told so, a span later. Time for
- * which the kernel had no CPU for it does not count.
+ * which the kernel had no CPU for it does not count, nor what it takes a worker to start and end:
+ * outside its loop its beat is 0.
  *
  * What it reads belongs to others, who do not wait for it: it copies, looks whether the same
  * task still runs in the same pass, and only then believes what it copied. Nothing is sent to the

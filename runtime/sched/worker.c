@@ -255,4 +255,5 @@ void worker_loop(struct worker *w)
         else
             kernel_pass(w);
     }
+    __atomic_store_n(&w->beats, 0, __ATOMIC_RELEASE);
 }

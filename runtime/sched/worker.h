@@ -104,7 +104,7 @@ struct worker {
 
     /* By its own thread; looked at by others, who make do with what they see. */
     uint32_t load;  /* tasks that wait for the world, once a pass */
-    uint32_t beats; /* passes: it gets round */
+    uint32_t beats; /* passes: it gets round; 0: not in its loop */
     int64_t began;  /* when this pass did */
 
     struct inbox inbox; /* what others write, on cache lines of their own */
