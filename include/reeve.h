@@ -4,8 +4,9 @@
  *  - Whatever may wait is marked RV_WAITS: on every path a point where another task may
  *    run, and a point where a cancellation is noticed. It returns >= 0, or -errno; errno
  *    itself is never the channel. What differs: rv_group_close, which passes a cancel on to
- *    its tasks and joins them, and rv_close wait and are never cut short; rv_go and
- *    rv_go_copy wait in a full group, and where a cancel ends that, it fails the group.
+ *    its tasks and joins them, and rv_close wait and are never cut short; nor are rv_cancel,
+ *    rv_group_cancel and rv_dump, which wait for other workers; rv_go, rv_go_copy and rv_go_on
+ *    wait in a full group, and where a cancel ends that, it fails the group.
  *  - The result wins: a call that moved bytes or opened an fd says so even if a cancel
  *    arrived meanwhile, and the next call says -ECANCELED.
  *  - A call returns only when the kernel is done with its buffers. Buffers on the stack are safe.
@@ -142,7 +143,7 @@ RV_WAITS int rv_on_at(unsigned worker, rv_fn *fn, void *arg, const char *site);
 
 typedef struct rv_runtime rv_runtime;
 
-/* The one this task is in: valid until its rv_run() returns. */
+/* The one this task is in: valid until its rv_run() returns. NULL: no descriptor for a bell. */
 rv_runtime *rv_runtime_self(void);
 /* One on threads of its own, without a first task. */
 int rv_runtime_new(rv_runtime **out_rt, const rv_options *opt);

@@ -51,11 +51,12 @@ static struct idlers idlers;
 static struct work {
     struct link link;
     struct model_cell load;
-    bool done;
+    bool begun, done;
 } works[MOST];
 static int batches;           /* that the busy one puts on its shelf, one after the other */
 static bool heeding = true;   /* who was called takes the call down */
 static bool recalling = true; /* who found nobody to rouse takes its call back */
+static bool relooking = true; /* and looks whether somebody is asleep by now */
 
 /* ---- messages ---- */
 
@@ -272,20 +273,38 @@ static void put(int number)
     list_init(&batch);
     list_push_back(&batch, &w->link);
     model_write(&w->load, "a work's memory");
+    w->begun = true;
     shelf_put(&shelf, &batch, 1);
 }
 
-static void rouse_one(void)
+static bool rouse_any(void)
 {
-    if (!idlers_call(&idlers))
-        return;
     for (int t = 1; t < model.count; t++)
         if (model.threads[t].body == idle && inbox_rouse(&boxes[t])) {
             ring(t);
-            return;
+            return true;
         }
-    if (recalling)
+    return false;
+}
+
+static bool any_parked(void)
+{
+    for (int t = 1; t < model.count; t++)
+        if (model.threads[t].body == idle && inbox_parked(&boxes[t]))
+            return true;
+    return false;
+}
+
+/* As runtime_call_idler() does it. */
+static void rouse_one(void)
+{
+    while (idlers_call(&idlers)) {
+        if (rouse_any() || !recalling)
+            return;
         idlers_heed(&idlers);
+        if (!relooking || !any_parked())
+            return;
+    }
 }
 
 static void be_busy(void)
@@ -294,6 +313,13 @@ static void be_busy(void)
         put(i);
         rouse_one();
     }
+}
+
+/* Another one, who is busy as well: with work of its own. */
+static void be_busy_too(void)
+{
+    put(batches);
+    rouse_one();
 }
 
 /* The same two questions without idlers in between: of one sleeper, and its word alone. */
@@ -333,14 +359,15 @@ static void no_work_is_left(void)
     }
     if (model_left(&idlers.count) != asleep)
         model_fault("%d idlers, %u asleep", (int)model_left(&idlers.count), asleep);
-    for (int i = 0; i < batches && asleep > 0; i++)
-        if (!works[i].done)
+    for (int i = 0; i < MOST && asleep > 0; i++)
+        if (works[i].begun && !works[i].done)
             model_fault("asleep with work on a shelf");
 }
 
 static const struct model one_idles = {begin, {be_busy, idle}, no_work_is_left};
 static const struct model uncounted = {begin, {rouse_uncounted, idle}, no_work_is_left};
 static const struct model looked_at = {begin, {rouse_if_parked, idle}, no_work_is_left};
+static const struct model two_busy = {begin, {be_busy, idle, be_busy_too}, no_work_is_left};
 static const struct model two_idle = {begin, {be_busy, idle, idle}, no_work_is_left};
 static const struct model stopped_idle = {begin, {be_busy, idle, send_stop}, no_work_is_left};
 static const struct model stop_idle = {begin, {send_stop, idle}, no_work_is_left};

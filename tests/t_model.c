@@ -57,6 +57,14 @@ TEST(nobody_sleeps_for_ever_while_work_is_on_a_shelf)
         CHECK_HOLDS(two_idle);
 }
 
+TEST(nor_where_two_bring_work_and_one_keeps_silent_since_the_other_calls)
+{
+    if (getenv("REEVE_TEST_DEEP") == NULL)
+        SKIP("takes minutes: REEVE_TEST_DEEP=1 TEST_SECONDS=3600");
+    batches = 1;
+    CHECK_HOLDS(two_busy);
+}
+
 TEST(park_and_rouse_find_each_other_without_a_count_of_idlers)
 {
     batches = 1;

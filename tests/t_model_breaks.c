@@ -149,6 +149,10 @@ TEST(a_call_that_is_not_taken_down_or_not_taken_back_hides_the_next)
     heeding = true;
     recalling = false;
     CHECK_FOUND(one_idles, "asleep with work on a shelf");
+    recalling = true;
+    batches = 1;
+    relooking = false;
+    CHECK_FOUND(two_busy, "asleep with work on a shelf");
 }
 
 static uint32_t stop_flag;

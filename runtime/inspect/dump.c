@@ -6,12 +6,13 @@
  * BACKTRACES tasks are asked.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/backtrace.h"
 #include "kernel/fds.h"
 #include "sched/record.h"
 #include "sched/runtime.h"
-#include "sched/wait.h"
+#include "sched/waiter.h"
 
 enum {
     BACKTRACES = 64,
@@ -164,40 +165,73 @@ void worker_dump(int fd, struct worker *w)
     print_watches(fd, w->kernel);
 }
 
-/* ---- all workers ---- */
+/* ---- all workers ----
+ *
+ * One after the other, so that their lines stay together; each by a request of its own, for one
+ * that is kept by a task may answer long after nobody waits for it any more. */
 
-struct dump {
-    struct tour tour;
+#define PATIENCE_NS (200 * RV_MS)
+
+/* Who takes the waiter owns it to the end: the worker that dumps, or who gave up waiting. */
+struct request {
+    struct waiter waiter;
+    struct message message;
     int fd;
-    struct task *task;
 };
 
-static const struct wait_kind dump_kind = {.name = "rv_dump, until all workers have dumped"};
-
-static void dump_visit(struct tour *t, struct worker *w)
+static bool give_up(struct task *t, void *on)
 {
-    struct dump *d = CONTAINER(t, struct dump, tour);
-
-    if (w != t->home)
-        worker_dump(d->fd, w);
+    (void)t;
+    return waiter_take(on);
 }
 
-static void dump_end(struct tour *t)
+static const struct wait_kind dump_kind = {
+    .name = "rv_dump, until another worker has dumped", .abort = give_up, .shared = true};
+
+enum { DUMPED = 1 };
+
+static void answer(struct message *m)
 {
-    wait_wake(CONTAINER(t, struct dump, tour)->task, 0);
+    struct request *r = CONTAINER(m, struct request, message);
+
+    if (!waiter_take(&r->waiter)) {
+        free(r);
+        return;
+    }
+    worker_dump(r->fd, worker_self);
+    waiter_wake(&r->waiter, DUMPED);
+}
+
+static void dump_other(int fd, struct task *me, struct worker *w)
+{
+    struct request *r = malloc(sizeof *r);
+
+    if (r == NULL) {
+        report_to(fd, "worker %u: no memory to ask it", w->index);
+        return;
+    }
+    waiter_init(&r->waiter, me);
+    r->message.deliver = answer;
+    r->fd = fd;
+    worker_post(w, &r->message);
+    if (wait_park(me, &dump_kind, &r->waiter, clock_sum(me->worker->now, PATIENCE_NS)) == DUMPED)
+        free(r);
+    else
+        report_to(fd, "worker %u does not answer: a task keeps it", w->index);
 }
 
 void rv_dump(int fd)
 {
     struct worker *w = worker_self;
-    struct dump dump = {.tour = {.visit = dump_visit, .end = dump_end}, .fd = fd};
+    rv_scope shield; /* it is wanted when all is being cancelled, too */
 
     if (w == NULL)
         worker_missing("rv_dump");
     worker_dump(fd, w);
     if (w->rt->count == 1 || w->task == &w->loop)
         return;
-    dump.task = w->task;
-    runtime_tour(&dump.tour, w);
-    (void)wait_park(w->task, &dump_kind, &dump, RV_NEVER);
+    scope_open(w->task, &shield, RV_NEVER, true, 0);
+    for (unsigned i = 1; i < w->rt->count; i++)
+        dump_other(fd, w->task, w->rt->workers[(w->index + i) % w->rt->count]);
+    (void)rv_scope_close(&shield, 0);
 }

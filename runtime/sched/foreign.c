@@ -86,6 +86,17 @@ void post_lost(void *post, int err)
     settle(post, err, "it could not start");
 }
 
+/* First come, first served: a tree of spawns wants its newest first, callers do not. */
+static void queue_last(struct worker *w, struct record *r)
+{
+    if (w->rt->count > 1) {
+        spread_add_last(w, r);
+        return;
+    }
+    list_push_back(&w->records, &r->link);
+    w->unstarted++;
+}
+
 static void arrive(struct message *m)
 {
     struct post *p = CONTAINER(m, struct post, message);
@@ -98,14 +109,14 @@ static void arrive(struct message *m)
         return;
     }
     r->how |= RECORD_POSTED;
-    record_queue(w, &w->root, r);
+    queue_last(w, r);
 }
 
 /* ---- posting ---- */
 
 /* In turn, but passing over those that have not taken yet what they were sent, or have not got round
- * for a while: a task may keep them. With all of them like that it is in turn. A worker's turns are its own: in a
- * simulated world they must not hang on what ran before. */
+ * for a while: a task may keep them. With all of them like that it is in turn. A worker's turns are
+ * its own: in a simulated world they must not hang on what ran before. */
 static struct worker *pick(struct rv_runtime *rt)
 {
     static __thread unsigned turn;

@@ -86,7 +86,7 @@ bool record_reserve(struct worker *w)
     return true;
 }
 
-/* One count for all workers, since what one spawns another starts; atomic where there are others. */
+/* One count for all workers, as what one spawns another starts; atomic where there are others. */
 bool record_admit(struct worker *w)
 {
     size_t *tasks = &w->rt->tasks;

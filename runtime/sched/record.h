@@ -88,6 +88,7 @@ static inline void record_ended(struct worker *w)
 /* ---- those that any worker may start: spread.c ---- */
 
 void spread_add(struct worker *w, struct record *r);
+void spread_add_last(struct worker *w, struct record *r);  /* behind those that are there */
 struct record *spread_pick(struct worker *w, bool oldest); /* there is one of either kind */
 void spread_started(struct worker *w);                     /* one was taken off worker.spread */
 void spread_arrive(struct message *m);

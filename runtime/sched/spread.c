@@ -49,9 +49,9 @@ bool spread_fetch(struct worker *w)
     return fetch(w, PRIVATE_BATCH) > 0;
 }
 
-static void keep(struct worker *w, struct record *r)
+/* One is here that was not. */
+static void kept(struct worker *w)
 {
-    list_push_front(&w->spread, &r->link);
     w->spread_count++;
     w->unstarted++;
     if (idlers_any(&w->rt->idlers))
@@ -60,6 +60,19 @@ static void keep(struct worker *w, struct record *r)
         shelve(w, (w->spread_count + 1) / 2);
     else if (w->spread_count > PRIVATE_MOST)
         shelve(w, PRIVATE_BATCH);
+}
+
+static void keep(struct worker *w, struct record *r)
+{
+    list_push_front(&w->spread, &r->link);
+    kept(w);
+}
+
+void spread_add_last(struct worker *w, struct record *r)
+{
+    r->how |= RECORD_SPREAD;
+    list_push_back(&w->spread, &r->link);
+    kept(w);
 }
 
 void spread_started(struct worker *w)
