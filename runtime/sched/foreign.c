@@ -114,9 +114,9 @@ static void arrive(struct message *m)
 
 /* ---- posting ---- */
 
-/* In turn, but passing over those that have not taken yet what they were sent, or have not got round
- * for a while: a task may keep them. With all of them like that it is in turn. A worker's turns are
- * its own: in a simulated world they must not hang on what ran before. */
+/* In turn, but passing over those that have not taken yet what they were sent, or have not got
+ * round for a while: a task may keep them. With all of them like that it is in turn. A worker's
+ * turns are its own: in a simulated world they must not hang on what ran before. */
 static struct worker *pick(struct rv_runtime *rt)
 {
     static __thread unsigned turn;
