@@ -74,7 +74,7 @@ typedef struct rv_options {
  * have woken one; all were cancelled, the report is on stderr, and fn failed. */
 int rv_run(rv_fn *fn, void *arg, const rv_options *opt);
 
-/* What the running runtime stands on: "uring" or "epoll". *out_why, if asked for: why it is not a
+/* What the runtime stands on: "uring", "epoll" or "sim". *out_why, if asked for: why it is not a
  * better one; "" where it is the best, or was asked for by name. */
 const char *rv_backend(const char **out_why);
 
@@ -123,7 +123,7 @@ int rv_try_go_copy_at(rv_group *g, rv_fn *fn, const void *arg, size_t len, const
 /* result >= 0: join all. Negative: cancel all, then join. Always joins. Returns the first error. */
 RV_WAITS int rv_group_close(rv_group *g, int result);
 
-/* As rv_go, on that worker. Of the same worker: as in any group. */
+/* As rv_go, and it starts on that worker, in a group of any kind. */
 #define rv_go_on(g, worker, fn, arg) rv_go_on_at((g), (worker), (fn), (arg), RV_SITE(fn))
 void rv_go_on_at(rv_group *g, unsigned worker, rv_fn *fn, void *arg, const char *site);
 

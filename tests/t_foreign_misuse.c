@@ -166,3 +166,30 @@ TEST(who_posts_nonsense_dies_in_words)
                "no argument");
     check_dies(new_to_nowhere, NULL, "there is no place for the runtime", "no place");
 }
+
+static int call_in_a_fork(void *unused)
+{
+    pid_t pid;
+    int status = 0;
+
+    (void)unused;
+    known = new_runtime(1);
+    pid = fork();
+    if (pid == 0)
+        _exit(rv_runtime_call(known, in_its_own, NULL) == 0);
+    waitpid(pid, &status, 0);
+    rv_runtime_free(known);
+    return WIFSIGNALED(status) ? 0 : 1;
+}
+
+TEST(a_forked_child_of_a_thread_that_knows_a_runtime_dies_in_words)
+{
+    struct child c;
+
+    NOT_IN_SIM(NO_REAL_THREADS);
+    if (TAP_SANITIZED)
+        SKIP("sanitizers and a fork beside threads");
+    c = child_result(call_in_a_fork, NULL);
+    CHECK_EQ(c.code, 0);
+    check_says(&c, "reeve: rv_runtime_call: called in a forked child", "the child");
+}

@@ -247,3 +247,34 @@ TEST_DIES(and_rv_worker_without_one, "rv_worker: called outside a task")
 {
     (void)rv_worker();
 }
+
+/* ---- who computes and asks ---- */
+
+static int compute_until_cancelled(void *begun)
+{
+    SET(*(long *)begun, 1);
+    while (!rv_cancelled())
+        ;
+    return -ECANCELED;
+}
+
+static int fail_when_it_runs(void *begun)
+{
+    int err = 0;
+
+    while (GET(*(long *)begun) == 0 && err == 0)
+        err = rv_sleep(RV_MS);
+    return err < 0 ? err : -EIO;
+}
+
+TEST_WORKERS(a_computation_that_asks_hears_of_a_cancel_from_another_worker)
+{
+    long begun = 0;
+    rv_group g;
+
+    rv_group_open(&g, RV_NEVER);
+    rv_go_on(&g, 1, compute_until_cancelled, &begun);
+    rv_go_on(&g, 2, fail_when_it_runs, &begun);
+    CHECK_EQ(rv_group_close(&g, 0), -EIO);
+    return 0;
+}

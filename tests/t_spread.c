@@ -415,6 +415,40 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int sleep_on(void *unused)
+{
+    (void)unused;
+    return rv_sleep(RV_NEVER);
+}
+
+static int spawn_too_many(void *unused)
+{
+    rv_group g;
+    int there = 0, refused = 0, err = 0;
+
+    (void)unused;
+    rv_spread_open(&g, RV_NEVER);
+    for (int i = 0; i < 400 && err == 0; i++) {
+        int spawned = rv_try_go(&g, sleep_on, NULL);
+
+        there += spawned == 0;
+        refused += spawned == -EAGAIN;
+        err = rv_yield(); /* it starts, here or elsewhere */
+    }
+    CHECK_EQ(there, 99); /* and this one */
+    CHECK_EQ(refused, 301);
+    rv_group_cancel(&g);
+    return rv_group_close(&g, err);
+}
+
+TEST(tasks_max_is_one_count_for_all_workers)
+{
+    const rv_options few = {.workers = WORKERS, .tasks_max = 100};
+
+    CHECK_EQ(rv_run(spawn_too_many, NULL, &few), 0);
+    CHECK_EQ(rv_run(spawn_too_many, NULL, &few), 0);
+}
+
 TEST_WORKERS(no_two_tasks_of_all_workers_have_the_same_id)
 {
     rv_group g;

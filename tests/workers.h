@@ -25,7 +25,6 @@ static inline int run_workers(rv_fn *fn, void *arg)
     static int sentence##_task(void *unused);            \
     TEST(sentence)                                       \
     {                                                    \
-        NOT_IN_SIM("several workers");                   \
         CHECK_EQ(run_workers(sentence##_task, NULL), 0); \
     }                                                    \
     static int sentence##_task(void *unused __attribute__((unused)))
@@ -34,7 +33,6 @@ static inline int run_workers(rv_fn *fn, void *arg)
     static int sentence##_task(void *unused);     \
     TEST_DIES(sentence, text)                     \
     {                                             \
-        NOT_IN_SIM("several workers");            \
         (void)run_workers(sentence##_task, NULL); \
     }                                             \
     static int sentence##_task(void *unused __attribute__((unused)))

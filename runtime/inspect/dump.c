@@ -194,6 +194,10 @@ static void answer(struct message *m)
 {
     struct request *r = CONTAINER(m, struct request, message);
 
+    if (worker_self->task != &worker_self->loop) { /* a task's stack may be too small for it */
+        worker_post(worker_self, m);
+        return;
+    }
     if (!waiter_take(&r->waiter)) {
         free(r);
         return;

@@ -137,6 +137,9 @@ struct kernel_room {
 
 struct fds;
 
+/* Another one goes on: if the seed says so; if one can; k's waits for one, so one will. */
+enum kernel_turn { TURN_MAY, TURN_SHALL, TURN_MUST };
+
 struct kernel {
     const struct kernel_room *room;
     struct fds *fds;        /* this worker's descriptors: fds.h */
@@ -153,10 +156,10 @@ struct kernel {
      * block. From then until the step is back, kernel_ring() wakes it. */
     bool (*called)(struct kernel *k, bool parking);
     /* Of a simulated world with several workers, which take turns on one thread. turn: at a point
-     * where others could come first the seed may say that they do; `must`: k's waits for them, and
-     * they do. go_on: leaves k's worker for another, and comes back when one leaves for this; the
-     * workers' own, NULL for one that is over. rung: what a bell is there. */
-    void (*turn)(struct kernel *k, bool must);
+     * where others could come first (enum kernel_turn). go_on: leaves k's worker for another, and
+     * comes back when one leaves for this; the workers' own, NULL for one that is over. rung: what
+     * a bell is there. */
+    void (*turn)(struct kernel *k, enum kernel_turn how);
     void (*go_on)(struct kernel *k, struct kernel *to);
     bool rung;
     int bell; /* an eventfd; -1: there is none */

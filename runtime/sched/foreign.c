@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sched/life.h"
 #include "sched/run.h"
 #include "sched/runtime.h"
 #include "sched/spread.h"
@@ -33,8 +34,9 @@ struct post {
 
 /* ---- the door ---- */
 
-static bool door_enter(struct rv_runtime *rt)
+static bool door_enter(const char *call, struct rv_runtime *rt)
 {
+    USAGE(rt->process == life_process, "%s: called in a forked child, where nobody runs it", call);
     if (!(__atomic_fetch_add(&rt->door, DOOR_ONE, __ATOMIC_SEQ_CST) & DOOR_CLOSED))
         return true;
     __atomic_fetch_sub(&rt->door, DOOR_ONE, __ATOMIC_RELEASE);
@@ -133,9 +135,9 @@ static struct worker *pick(struct rv_runtime *rt)
     return rt->workers[*mine % rt->count];
 }
 
-static int send_post(struct rv_runtime *rt, struct post *p)
+static int send_post(const char *call, struct rv_runtime *rt, struct post *p)
 {
-    if (!door_enter(rt)) { /* of what may be ending nothing else is looked at */
+    if (!door_enter(call, rt)) { /* of what may be ending nothing else is looked at */
         free(p);
         return -ECANCELED;
     }
@@ -162,7 +164,7 @@ int rv_runtime_post_at(rv_runtime *rt, rv_fn *fn, const void *arg, size_t len, c
     p->arg = p->copy;
     if (len)
         memcpy(p->copy, arg, len);
-    return send_post(rt, p);
+    return send_post("rv_runtime_post", rt, p);
 }
 
 int rv_runtime_call_at(rv_runtime *rt, rv_fn *fn, void *arg, const char *site)
@@ -180,7 +182,7 @@ int rv_runtime_call_at(rv_runtime *rt, rv_fn *fn, void *arg, const char *site)
         return -ENOMEM;
     waiter_init(&here, NULL);
     *p = (struct post){.fn = fn, .site = site, .caller = &here, .arg = arg};
-    err = send_post(rt, p);
+    err = send_post("rv_runtime_call", rt, p);
     return err < 0 ? err : waiter_block(&here);
 }
 
@@ -260,6 +262,7 @@ int rv_runtime_new(rv_runtime **out_rt, const rv_options *opt)
     int err;
 
     USAGE(out_rt != NULL, "rv_runtime_new: there is no place for the runtime");
+    USAGE(worker_self == NULL, "rv_runtime_new: this thread runs tasks, and would stand still");
     o = calloc(1, sizeof *o);
     if (o == NULL) {
         report("cannot start: the runtime's owner: %s", strerror(ENOMEM));
@@ -298,8 +301,9 @@ void rv_runtime_free(rv_runtime *rt)
           "rv_runtime_free: a task of the runtime cannot wait for its end");
     USAGE(worker_self == NULL, "rv_runtime_free: this thread runs tasks, and would stand still");
     o->end.deliver = end_keeper;
-    entered = door_enter(rt); /* worker 0 must be there still when it is rung for */
-    ASSERT(entered);
+    entered =
+        door_enter("rv_runtime_free", rt); /* worker 0 must be there still when it is rung for */
+    USAGE(entered, "rv_runtime_free: it was freed before");
     worker_post(rt->workers[0], &o->end);
     door_leave(rt);
     pthread_join(o->thread, NULL);

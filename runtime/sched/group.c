@@ -111,8 +111,8 @@ static inline __attribute__((always_inline)) struct task *group_self(const char 
     owner = g->scope.owner;
     USAGE(owner != NULL, "%s: the group is not open", call);
     USAGE(owner == me || owner->worker == me->worker,
-          "%s: the group was opened on another worker, and that is where this can be said of it",
-          call);
+          "%s: the group was opened on another worker (%u; this is %u): only there", call,
+          owner->worker->index, me->worker->index);
     return me;
 }
 

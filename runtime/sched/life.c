@@ -21,8 +21,11 @@ _Static_assert((int)WORKERS_MAX <= (int)FD_SHARE_WORKERS, "each worker has a num
 
 static __thread bool forked;
 
+unsigned life_process;
+
 static void after_fork_in_child(void)
 {
+    life_process++;
     if (worker_self == NULL)
         return;
     worker_self->task->scope = NULL; /* it must not end as if its worker were there: task.c */
@@ -37,7 +40,9 @@ int worker_missing(const char *call)
         die("%s: called in a forked child: a runtime does not survive fork(); exec, or rv_run() "
             "anew",
             call);
-    die("%s: called outside a task: there is no runtime on this thread; see rv_run()", call);
+    die("%s: called outside a task: there is no runtime on this thread; see rv_run(), and "
+        "rv_runtime_post() for threads without one",
+        call);
 }
 
 static void who_is_running(char *text, size_t room)

@@ -16,6 +16,9 @@ void worker_stop(struct worker *w); /* no task is left, and nobody calls it any 
 /* When all workers have stopped: they have records of each other's. */
 void worker_free(struct worker *w);
 
+/* Counts forks, in the child: a runtime with another number is the parent's. */
+extern unsigned life_process;
+
 /* The fork handlers, and what names a task when the process dies; once is enough. */
 void life_prepare_process(void);
 

@@ -281,6 +281,7 @@ int run_as(const char *call, const struct settings *settings, rv_fn *fn, void *a
         return -ENOMEM;
     }
     memset(rt, 0, sizeof *rt);
+    rt->process = life_process;
     rt->settings = settings;
     rt->kernel = settings->kernel;
     rt->count = settings->workers;

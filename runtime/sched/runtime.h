@@ -52,6 +52,7 @@ struct rv_runtime {
     struct tour breaking; /* while `being_broken` */
     bool being_broken;    /* atomic */
     struct watchdog *watchdog; /* NULL: none */
+    unsigned process;          /* life_process, where it began */
     struct owner *owner;       /* of rv_runtime_new(): foreign.c */
 };
 
@@ -75,14 +76,14 @@ void worker_take_messages(struct worker *w);
 static inline void worker_turn(struct worker *w)
 {
     if (__builtin_expect(w->kernel->turn != NULL, 0))
-        w->kernel->turn(w->kernel, false);
+        w->kernel->turn(w->kernel, TURN_MAY);
 }
 
 /* This one waits for what another one does at this moment, by looking. */
 static inline void worker_stand_aside(struct worker *w)
 {
     if (w->kernel->turn)
-        w->kernel->turn(w->kernel, true);
+        w->kernel->turn(w->kernel, TURN_MUST);
     else
         sched_yield();
 }

@@ -96,11 +96,18 @@ int scope_cause(const struct task *me)
 }
 
 /* Asks the clock: a task that computes for long is asking because nothing else moves the time of
- * its pass; and the close that follows must see the same time. */
+ * its pass; and the close that follows must see the same time. And it takes the worker's messages:
+ * nobody runs for them, but what they do is done. */
 bool rv_cancelled(void)
 {
     struct task *me = task_self("rv_cancelled");
 
+    if (worker_reachable(me->worker)) { /* a cancel may have come from another worker */
+        branch_say_new(me->worker);     /* if that one knows whom to tell */
+        if (me->worker->kernel->turn)
+            me->worker->kernel->turn(me->worker->kernel, TURN_SHALL);
+        worker_take_messages(me->worker);
+    }
     if (me->scope->due != RV_NEVER && !task_over(me))
         me->worker->now = rv_now();
     return task_over(me);

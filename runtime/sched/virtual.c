@@ -93,7 +93,7 @@ void virtual_join(struct rv_runtime *rt, unsigned end)
 
     for (unsigned i = 1; i < end; i++)
         while (!is_over(rt->workers[i]))
-            me->kernel->turn(me->kernel, true);
+            me->kernel->turn(me->kernel, TURN_MUST);
     worker_self = NULL;
     for (unsigned i = 1; i < end; i++)
         stop(rt->workers[i]);

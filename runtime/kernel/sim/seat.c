@@ -170,15 +170,17 @@ static void wait_for_another(struct sim_seat *me)
         leave_for(me, other);
 }
 
-void sim_turn(struct kernel *k, bool must)
+void sim_turn(struct kernel *k, enum kernel_turn how)
 {
     struct sim_seat *me = sim_seat_of(k);
     struct sim *w = me->w;
 
     if (k->go_on == NULL || me->stepping)
         return;
-    if (must)
+    if (how == TURN_MUST)
         wait_for_another(me);
+    else if (how == TURN_SHALL)
+        let_another(me);
     else if (sim_has(w, RV_SIM_LATE) && sim_below(w, HELD_ONCE_IN) == 0)
         hold(me, w->now + (int64_t)sim_below(w, HELD_MOST_NS));
     else if (sim_has(w, RV_SIM_ORDER) && sim_below(w, 2))
@@ -245,7 +247,7 @@ void sim_step(struct kernel *k, int64_t until)
     if (k->turn && !sim_has(me->w, RV_SIM_ORDER))
         let_another(me);
     else if (k->turn)
-        sim_turn(k, false);
+        sim_turn(k, TURN_MAY);
     me->stepping = true;
     step(me, until);
     me->stepping = false;

@@ -310,7 +310,7 @@ void sim_end_watches(struct sim *w);
 /* ---- the step, and turns: seat.c ---- */
 
 void sim_step(struct kernel *k, int64_t until);
-void sim_turn(struct kernel *k, bool must);
+void sim_turn(struct kernel *k, enum kernel_turn how);
 
 /* ---- byte streams, one way ---- */
 
