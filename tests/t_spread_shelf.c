@@ -93,6 +93,7 @@ TEST_WORKERS(what_a_task_spawned_into_a_group_of_another_worker_leaves_it_as_wel
 {
     rv_group g;
 
+    NOT_IN_SIM("a task that keeps its core while others work");
     rv_spread_open(&g, RV_NEVER);
     rv_go_on(&g, 2, spawn_and_keep, &g);
     CHECK_EQ(rv_group_close(&g, 0), 0);
