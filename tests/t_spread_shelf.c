@@ -169,6 +169,7 @@ TEST_WORKERS(hazard_52_the_oldest_record_on_a_shelf_starts_though_nobody_takes_i
 {
     rv_group g, others;
 
+    NOT_IN_SIM("a task that keeps its core while others work");
     SET(shared, &g);
     rv_spread_open(&others, RV_NEVER);
     for (unsigned i = 1; i < WORKERS; i++)
