@@ -152,7 +152,8 @@ TEST(a_call_that_is_not_taken_down_or_not_taken_back_hides_the_next)
     recalling = true;
     batches = 1;
     relooking = false;
-    CHECK_FOUND(two_busy, "asleep with work on a shelf");
+    if (SCALED(true, false)) /* found late: an emulated CPU would take minutes */
+        CHECK_FOUND(two_busy, "asleep with work on a shelf");
 }
 
 static uint32_t stop_flag;
