@@ -36,7 +36,6 @@ enum {
     RETRY_NS_LEAST = 100000,
     RETRY_NS_MOST = 10000000,
     SPIN_NS = 15000,
-    SPIN_CALLED_NS = 25000, /* where the other side may have to be woken first */
     SPIN_ROUNDS = 16,       /* between two looks at the clock */
     SPIN_WORTH_NS = 40000,  /* a wait that spinning would have caught: the wake-up is in it */
     QUICK_MOST = 8,
@@ -272,7 +271,7 @@ static bool something_came(const struct uring *u)
  * Needs TASKRUN_FLAG, or the ring does not change while nobody enters. */
 static bool spin(struct uring *u, int64_t now, int64_t until)
 {
-    int64_t end = clock_sum(now, u->k.called ? SPIN_CALLED_NS : SPIN_NS);
+    int64_t end = clock_sum(now, SPIN_NS);
 
     if (u->quick <= 0 || u->crowded || !(u->ring.flags & IORING_SETUP_TASKRUN_FLAG) || until < end)
         return false;
