@@ -36,8 +36,8 @@ enum {
     RETRY_NS_LEAST = 100000,
     RETRY_NS_MOST = 10000000,
     SPIN_NS = 15000,
-    SPIN_ROUNDS = 16,       /* between two looks at the clock */
-    SPIN_WORTH_NS = 40000,  /* a wait that spinning would have caught: the wake-up is in it */
+    SPIN_ROUNDS = 16,      /* between two looks at the clock */
+    SPIN_WORTH_NS = 40000, /* a wait that spinning would have caught: the wake-up is in it */
     QUICK_MOST = 8,
 };
 
