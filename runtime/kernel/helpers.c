@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/report.h"
+#include "base/thread.h"
 
 #define IDLE_NS (5 * (int64_t)1000000000)
 #define NAG_NS ((int64_t)4000000)
@@ -147,18 +148,6 @@ static void *help(void *arg)
     return NULL;
 }
 
-/* What a helper's signal mask is to be. The faults of the processor cannot be put off. */
-static void signals_to_block(sigset_t *set)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
-
-    sigfillset(set);
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
-        sigdelset(set, faults[i]);
-    if (interruption.signal)
-        sigdelset(set, interruption.signal);
-}
-
 static struct helper *unused(struct helpers *h)
 {
     for (unsigned i = 0; i < h->most; i++) {
@@ -176,19 +165,13 @@ static struct helper *unused(struct helpers *h)
 static void make_helper(struct helpers *h)
 {
     struct helper *one = unused(h);
-    sigset_t block, before;
-    int err;
 
     if (!h->interruptible) {
         interruption_begin();
         h->interruptible = true;
     }
-    signals_to_block(&block);
     *one = (struct helper){.pool = h};
-    pthread_sigmask(SIG_SETMASK, &block, &before);
-    err = pthread_create(&one->thread, NULL, help, one);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err == 0) {
+    if (thread_start(&one->thread, help, one, interruption.signal) == 0) {
         one->made = true;
         h->alive++;
     }

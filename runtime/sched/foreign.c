@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "sched/life.h"
 #include "sched/run.h"
 #include "sched/runtime.h"
@@ -245,7 +246,7 @@ static int start_own_thread(struct owner *o)
     int err;
 
     waiter_init(&o->started, NULL);
-    err = run_thread(&o->thread, own_thread, o);
+    err = thread_start(&o->thread, own_thread, o, 0);
     if (err < 0) {
         report("cannot start: the runtime's thread: %s", strerror(-err));
         return err;

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "kernel/fd_share.h"
 #include "sched/group.h"
 #include "sched/life.h"
@@ -26,31 +27,6 @@
 #include "sched/virtual.h"
 #include "sched/waiter.h"
 #include "sched/watchdog.h"
-
-/* ---- threads ---- */
-
-/* The program's signal handlers run on its own threads; the processor's faults come where they
- * come, and are the overflow handler's. */
-static void signals_to_block(sigset_t *set)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
-
-    sigfillset(set);
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
-        sigdelset(set, faults[i]);
-}
-
-int run_thread(pthread_t *out_thread, void *(*fn)(void *), void *arg)
-{
-    sigset_t block, before;
-    int err;
-
-    signals_to_block(&block);
-    pthread_sigmask(SIG_SETMASK, &block, &before);
-    err = pthread_create(out_thread, NULL, fn, arg);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -err;
-}
 
 /* ---- the other workers ---- */
 
@@ -105,7 +81,7 @@ static int start_worker(struct worker *w)
 
     waiter_init(&birth.answer, NULL);
     __atomic_fetch_add(&w->rt->inside, 1, __ATOMIC_RELAXED);
-    err = run_thread(&w->thread, worker_thread, &birth);
+    err = thread_start(&w->thread, worker_thread, &birth, 0);
     if (err < 0) {
         report("cannot start: a thread: %s", strerror(-err));
     } else {

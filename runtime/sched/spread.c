@@ -232,8 +232,8 @@ static void take(struct worker *w, struct worker *from, struct link *batch, uint
         w->spread_count++;
         w->unstarted++;
     }
-    if (w->spread_count >
-        1) /* the rest stays in others' reach: what is started first may be long */
+    /* The rest stays in others' reach: what is started first may be long. */
+    if (w->spread_count > 1)
         shelve(w, w->spread_count - 1);
     if (count) /* it can do nothing for these */
         shelf_put(&from->shelf, batch, count);

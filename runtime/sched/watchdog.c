@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sched/run.h"
+#include "base/thread.h"
 
 enum { LOOKS = 4 }; /* in the span: a hog is told of at most a quarter late */
 
@@ -293,7 +293,7 @@ static int make(struct rv_runtime *rt)
         seen->account = open_account(rt->workers[i]);
         seen->pass = seen->task = instant_of(rt->workers[i], seen, clock_now());
     }
-    err = run_thread(&d->thread, watch, d);
+    err = thread_start(&d->thread, watch, d, 0);
     if (err < 0) {
         close_accounts(d);
         free(d);
